@@ -1,1 +1,3 @@
-//! The server.
+//! A coordination server that Apache ZooKeeper's clients, peers and files cannot tell from their own.
+
+pub mod session;
