@@ -1,3 +1,4 @@
 //! A coordination server that Apache ZooKeeper's clients, peers and files cannot tell from their own.
 
+pub mod config;
 pub mod session;
