@@ -1,4 +1,5 @@
 //! A coordination server that Apache ZooKeeper's clients, peers and files cannot tell from their own.
 
+pub mod cli;
 pub mod config;
 pub mod session;
