@@ -403,7 +403,7 @@ pub fn answer(
         Ok(Command::Version) => Answer::fine(version()),
         Err(error) => Answer {
             out: String::new(),
-            err: format!("zk-server: {error}\n"),
+            err: line("zk-server", &error),
             code: ExitCode::BadInvocation,
         },
     })
@@ -417,13 +417,15 @@ pub fn version() -> String {
     )
 }
 
+/// One message, one line: what a file smuggles in must neither break lines nor reach the terminal.
+fn line(label: &str, message: &impl ToString) -> String {
+    format!("{label}: {}\n", config::printable(&message.to_string()))
+}
+
 /// Every reason, and then the line that Java prints.
 fn refusal(errors: &[ConfigError]) -> Answer {
     let code = ConfigError::exit_code_of(errors);
-    let mut err: String = errors
-        .iter()
-        .map(|error| format!("error: {error}\n"))
-        .collect();
+    let mut err: String = errors.iter().map(|error| line("error", error)).collect();
     if let Some(headline) = code.headline() {
         err.push_str(headline);
         err.push('\n');
@@ -441,7 +443,7 @@ fn check_report(loaded: Result<Loaded, Vec<ConfigError>>) -> Answer {
         Ok(loaded) => {
             let mut out = config::table(&loaded.effective);
             for warning in &loaded.warnings {
-                out.push_str(&format!("warning: {warning}\n"));
+                out.push_str(&line("warning", warning));
             }
             out.push_str("The configuration is valid.\n");
             Answer::fine(out)

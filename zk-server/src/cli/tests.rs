@@ -381,3 +381,19 @@ fn the_listing_of_keys_has_every_key() {
     }
     expect_file!["../../testdata/config/keys.txt"].assert_eq(&listing);
 }
+
+#[test]
+fn control_characters_never_reach_the_terminal() {
+    for line in [
+        "start -DtickTime=\u{1b}[2J",
+        "\u{1b}[2J",
+        "check -D\u{1b}]0;x=1 -DdataDir=/\u{7}",
+    ] {
+        let text = run(line, &[]);
+        assert!(text.contains("\\u{1b}"), "{text}");
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+    }
+}

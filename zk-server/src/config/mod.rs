@@ -28,6 +28,7 @@ mod values;
 
 pub use error::{Caution, ConfigError, Fault, Origin, Warning};
 pub use exit::ExitCode;
+pub(crate) use report::printable;
 pub use report::{dump, key_listing, table};
 pub use settings::Config;
 pub use sources::{Files, Flag, RealFiles, ShortForm, Sources};

@@ -109,7 +109,7 @@ fn align(rows: Vec<[String; 4]>, heading: [&str; 4]) -> String {
 }
 
 /// Control characters of a hostile file must not reach a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {
             if c.is_control() {
