@@ -117,10 +117,11 @@ fn sessions(values: &mut Values) -> Sessions {
         };
         values.fail_at(culprit, Fault::MinAboveMax { min, max });
     }
+    // Java takes negative limits, and no timeout is below them; zero says the same.
     Sessions {
         tick_time: Duration::from_millis(bounded("tickTime", tick)),
-        min_timeout: Duration::from_millis(bounded("minSessionTimeout", min)),
-        max_timeout: Duration::from_millis(bounded("maxSessionTimeout", max)),
+        min_timeout: Duration::from_millis(bounded("minSessionTimeout", min.max(0))),
+        max_timeout: Duration::from_millis(bounded("maxSessionTimeout", max.max(0))),
         close_session_txn: values.bool("closeSessionTxn.enabled"),
     }
 }

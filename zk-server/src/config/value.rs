@@ -139,6 +139,9 @@ impl Kind {
         match self {
             Self::Bool(_) => "true or false".to_owned(),
             Self::YesNo => "yes or no".to_owned(),
+            Self::Int { min, max, .. } if *min <= INT_MIN && *max >= INT_MAX => {
+                "a whole number".to_owned()
+            }
             Self::Int { min, max, .. } if *max >= INT_MAX => format!("a whole number from {min}"),
             Self::Int { min, max, .. } => format!("a whole number from {min} to {max}"),
             Self::Port => "a port from 0 to 65535".to_owned(),

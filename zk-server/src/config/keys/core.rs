@@ -1,6 +1,6 @@
 //! Where the server listens, how it measures time, and which optional behaviours it has.
 
-use super::super::value::{Kind, LENIENT, MILLIS_MAX, STRICT, int, loose, loose_long};
+use super::super::value::{INT_MIN, Kind, LENIENT, MILLIS_MAX, STRICT, int, loose, loose_long};
 use super::{Key, jvm, parsed, passed};
 
 const NO_TLS: &str = "this release has no TLS; remove the key, and protect the port by a private \
@@ -23,16 +23,16 @@ pub(super) const KEYS: &[Key] = &[
     parsed("secureClientPortAddress", Kind::Host, "", "host",
         "address of the TLS client port")
         .not_yet(NO_TLS, &[]),
-    parsed("clientPortListenBacklog", int(-1), "-1", "count",
-        "accept backlog; -1 leaves it to the system"),
+    parsed("clientPortListenBacklog", int(INT_MIN), "-1", "count",
+        "accept backlog; 0 and less leave it to the system"),
     parsed("tickTime", int(0), "3000", "ms",
         "the base unit of time"),
-    parsed("minSessionTimeout", int(-1), "-1", "ms",
+    parsed("minSessionTimeout", int(INT_MIN), "-1", "ms",
         "shortest session timeout granted; -1 is 2 ticks"),
-    parsed("maxSessionTimeout", int(-1), "-1", "ms",
+    parsed("maxSessionTimeout", int(INT_MIN), "-1", "ms",
         "longest session timeout granted; -1 is 20 ticks"),
-    parsed("maxClientCnxns", int(0), "60", "count",
-        "connections per client address; 0 is unlimited"),
+    parsed("maxClientCnxns", int(INT_MIN), "60", "count",
+        "connections per client address; 0 and less are unlimited"),
     passed("maxCnxns", loose(0), "0", "count",
         "connections in total; 0 is unlimited"),
     passed("serverCnxnFactory", Kind::Text, "", "class",

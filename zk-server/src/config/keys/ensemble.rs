@@ -1,7 +1,7 @@
 //! Members, elections and learners. This release runs standalone: what only tunes an ensemble is
 //! accepted, because every sample `zoo.cfg` carries it; what asks for an ensemble is refused.
 
-use super::super::value::{Kind, LENIENT, MILLIS_MAX, STRICT, int, loose, loose_long};
+use super::super::value::{INT_MIN, Kind, LENIENT, MILLIS_MAX, STRICT, int, loose, loose_long};
 use super::{Key, jvm, parsed, passed};
 
 const TUNES: &str = "only an ensemble uses it";
@@ -27,7 +27,7 @@ pub(super) const KEYS: &[Key] = &[
         "participant or observer")
         .not_yet("this release runs standalone only and cannot observe an ensemble; remove the key",
             &["participant"]),
-    parsed("electionAlg", int(-(1 << 31)), "3", "number",
+    parsed("electionAlg", int(INT_MIN), "3", "number",
         "the election algorithm; only 3 exists")
         .without_effect(TUNES),
     parsed("dynamicConfigFile", Kind::Path, "", "path",
@@ -38,16 +38,16 @@ pub(super) const KEYS: &[Key] = &[
     parsed("reconfigEnabled", STRICT, "false", "bool",
         "allow the members to be changed at run time")
         .not_yet(STANDALONE, OFF),
-    parsed("observerMasterPort", int(-(1 << 31)), "0", "port",
+    parsed("observerMasterPort", int(INT_MIN), "0", "port",
         "followers serve observers here; 0 is off")
         .not_yet(STANDALONE, &["0", "-1"]),
-    parsed("initLimit", int(0), "0", "ticks",
+    parsed("initLimit", int(INT_MIN), "0", "ticks",
         "time to connect to a leader and catch up")
         .without_effect(TUNES),
-    parsed("syncLimit", int(0), "0", "ticks",
+    parsed("syncLimit", int(INT_MIN), "0", "ticks",
         "how far a learner may lag")
         .without_effect(TUNES),
-    parsed("connectToLearnerMasterLimit", int(0), "0", "ticks",
+    parsed("connectToLearnerMasterLimit", int(INT_MIN), "0", "ticks",
         "time to connect to a leader")
         .without_effect(TUNES),
     parsed("quorumListenOnAllIPs", STRICT, "false", "bool",
@@ -65,7 +65,7 @@ pub(super) const KEYS: &[Key] = &[
     passed("quorumCnxnTimeoutMs", loose(-1), "-1", "ms",
         "election read timeout")
         .without_effect(TUNES),
-    parsed("quorum.cnxn.threads.size", int(-(1 << 31)), "20", "threads",
+    parsed("quorum.cnxn.threads.size", int(INT_MIN), "20", "threads",
         "threads that authenticate peers")
         .without_effect(TUNES),
     passed("electionPortBindRetry", loose(0), "3", "count",

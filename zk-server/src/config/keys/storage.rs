@@ -1,6 +1,6 @@
 //! Logs, snapshots, and how long they are kept.
 
-use super::super::value::{Kind, LENIENT, MILLIS_MAX, Reading, int, loose, loose_long};
+use super::super::value::{INT_MIN, Kind, LENIENT, MILLIS_MAX, Reading, int, loose, loose_long};
 use super::{Key, parsed, passed};
 
 const SYNC_ONLY: &str = "only a leader that brings learners up to date uses it";
@@ -49,7 +49,7 @@ pub(super) const KEYS: &[Key] = &[
         "write the last zxid at the end of a snapshot"),
     passed("digest.enabled", LENIENT, "true", "bool",
         "keep and compare a digest of the tree"),
-    parsed("autopurge.snapRetainCount", int(-(1 << 31)), "3", "count",
+    parsed("autopurge.snapRetainCount", int(INT_MIN), "3", "count",
         "snapshots kept, at least 3"),
     parsed("autopurge.purgeInterval", Kind::Hours, "", "hours",
         "purge at start and then this often; absent: after every snapshot; 0: never"),

@@ -117,11 +117,19 @@ fn strict_values() {
     "#]],
     );
     check(
-        Case::fine("tickTime=2s\nmaxClientCnxns=-1\nclientPortListenBacklog=0x10"),
+        Case::fine("tickTime=2s\nmaxClientCnxns=9999999999\nclientPortListenBacklog=0x10"),
         expect![[r#"
             zoo.cfg:3: tickTime: For input string: "2s" (allowed: a whole number from 0)
-            zoo.cfg:4: maxClientCnxns: -1 is out of range (allowed: a whole number from 0)
-            zoo.cfg:5: clientPortListenBacklog: For input string: "0x10" (allowed: a whole number from -1)
+            zoo.cfg:4: maxClientCnxns: For input string: "9999999999" (allowed: a whole number)
+            zoo.cfg:5: clientPortListenBacklog: For input string: "0x10" (allowed: a whole number)
+            exit 2
+        "#]],
+    );
+    check(
+        Case::fine("tickTime=-1\nmaxSessionTimeout=-2"),
+        expect![[r#"
+            zoo.cfg:3: tickTime: -1 is out of range (allowed: a whole number from 0)
+            zoo.cfg:4: maxSessionTimeout: minSessionTimeout must not be larger than maxSessionTimeout (6000 ms > -2 ms)
             exit 2
         "#]],
     );

@@ -41,6 +41,17 @@ fn session_timeouts_follow_the_tick() {
     );
 }
 
+/// Observed on Java 3.8.0: none of these is refused there.
+#[test]
+fn negative_numbers_that_java_takes() {
+    let text = "maxClientCnxns=-1\nclientPortListenBacklog=-9\nminSessionTimeout=-7\ninitLimit=-1";
+    let config = Case::fine(text).config();
+    assert_eq!(config.limits.max_client_cnxns, None);
+    assert_eq!(config.listen.backlog, None);
+    assert_eq!(config.sessions.min_timeout, Duration::ZERO);
+    assert_eq!(config.sessions.max_timeout, Duration::from_secs(60));
+}
+
 #[test]
 fn silence_about_purging_is_not_the_answer_zero() {
     for (text, expected) in [
