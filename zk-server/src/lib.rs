@@ -2,5 +2,6 @@
 
 pub mod cli;
 pub mod config;
+pub mod disk;
 pub mod session;
 pub mod tree;

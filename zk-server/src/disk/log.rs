@@ -1,0 +1,512 @@
+//! The log's thread: everything waiting goes to the disk with one write and one fsync.
+//!
+//! The caller hands over batches and hears, through one callback, up to where they are durable (P20),
+//! or once that the log has failed and will never acknowledge anything again (P22). The queue is
+//! bounded in bytes and a hand-over never blocks: what does not fit comes back.
+
+use super::files::{Files, is_full};
+use super::store::{LogRecord, LogStore, StoreOptions};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use zk_proto::Zxid;
+
+/// How the log is written.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// The files.
+    pub store: StoreOptions,
+    /// The most transactions in one write (`maxBatchSize`).
+    pub batch_count: usize,
+    /// The most bytes in one write; a single longer transaction still goes alone.
+    pub batch_bytes: usize,
+    /// How long a transaction may wait for others to share its fsync (`flushDelay`).
+    pub flush_delay: Duration,
+    /// How long the line may be silent before what waits is written anyway
+    /// (`maxWriteQueuePollTime`).
+    pub flush_idle: Duration,
+    /// How many bytes may wait before [`Log::append`] refuses.
+    pub queue_bytes: usize,
+    /// From which duration on an fsync is counted as slow and logged (`fsync.warningthresholdms`).
+    pub slow_fsync: Duration,
+}
+
+impl LogOptions {
+    /// Java's defaults.
+    pub const fn new(store: StoreOptions) -> Self {
+        Self {
+            store,
+            batch_count: 1000,
+            batch_bytes: 4 << 20,
+            flush_delay: Duration::ZERO,
+            flush_idle: Duration::ZERO,
+            queue_bytes: 64 << 20,
+            slow_fsync: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What the log has to say.
+#[derive(Debug)]
+pub enum LogEvent {
+    /// Everything up to this transaction is durable.
+    Persisted(Zxid),
+    /// A requested roll is done: what is appended from now on goes to a new file.
+    Rolled {
+        /// The last transaction of the files before.
+        last: Zxid,
+    },
+    /// The log is dead. Said once; nothing is acknowledged after it.
+    Failed(LogFailure),
+}
+
+/// Why the log is dead.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the transaction log in {dir} failed after {durable}: {error}{}", full_hint(*.full))]
+pub struct LogFailure {
+    /// Where it is.
+    pub dir: String,
+    /// The last transaction known to be durable.
+    pub durable: Zxid,
+    /// What the system said.
+    pub error: Arc<io::Error>,
+    /// Whether the disk is full: then room and a restart are all it takes (P23).
+    pub full: bool,
+}
+
+const fn full_hint(full: bool) -> &'static str {
+    if full {
+        "; free some space and restart"
+    } else {
+        "; check the disk before restarting"
+    }
+}
+
+/// A batch that was not taken, as it was.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The disk is too slow for what comes in. Try again after the next [`LogEvent::Persisted`].
+    Full(Vec<LogRecord>),
+    /// The log has failed.
+    Dead(Vec<LogRecord>),
+}
+
+/// How long the disk takes, since the start or the last reset.
+#[derive(Debug)]
+pub struct LogStats {
+    fsyncs: AtomicU64,
+    slow: AtomicU64,
+    total_micros: AtomicU64,
+    min_micros: AtomicU64,
+    max_micros: AtomicU64,
+    txns: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// Numbers read from [`LogStats`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogNumbers {
+    /// How many fsyncs of the log there were.
+    pub fsyncs: u64,
+    /// How many took longer than the threshold.
+    pub slow: u64,
+    /// What they took together.
+    pub total: Duration,
+    /// The quickest; zero if there was none.
+    pub min: Duration,
+    /// The slowest.
+    pub max: Duration,
+    /// How many transactions were written.
+    pub txns: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl Default for LogStats {
+    fn default() -> Self {
+        Self {
+            fsyncs: AtomicU64::new(0),
+            slow: AtomicU64::new(0),
+            total_micros: AtomicU64::new(0),
+            min_micros: AtomicU64::new(u64::MAX),
+            max_micros: AtomicU64::new(0),
+            txns: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+        }
+    }
+}
+
+impl LogStats {
+    /// Reads them.
+    pub fn read(&self) -> LogNumbers {
+        let fsyncs = self.fsyncs.load(Ordering::Relaxed);
+        let min = if fsyncs == 0 {
+            0
+        } else {
+            self.min_micros.load(Ordering::Relaxed)
+        };
+        LogNumbers {
+            fsyncs,
+            slow: self.slow.load(Ordering::Relaxed),
+            total: Duration::from_micros(self.total_micros.load(Ordering::Relaxed)),
+            min: Duration::from_micros(min),
+            max: Duration::from_micros(self.max_micros.load(Ordering::Relaxed)),
+            txns: self.txns.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    fn note(&self, took: Duration, slow: bool, batch: &[LogRecord]) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.fsyncs.fetch_add(1, Ordering::Relaxed);
+        self.slow.fetch_add(u64::from(slow), Ordering::Relaxed);
+        self.total_micros.fetch_add(micros, Ordering::Relaxed);
+        self.min_micros.fetch_min(micros, Ordering::Relaxed);
+        self.max_micros.fetch_max(micros, Ordering::Relaxed);
+        self.txns.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        self.bytes
+            .fetch_add(weight(batch) as u64, Ordering::Relaxed);
+    }
+}
+
+/// The log's other end.
+#[derive(Debug)]
+pub struct Log {
+    queue: Arc<Queue>,
+    stats: Arc<LogStats>,
+    thread: Option<JoinHandle<Result<(), LogFailure>>>,
+}
+
+impl Log {
+    /// Starts the thread. Transactions after `last` are expected; `on_event` is called on the thread.
+    pub fn start(
+        files: Arc<dyn Files>,
+        options: LogOptions,
+        last: Zxid,
+        on_event: impl FnMut(LogEvent) + Send + 'static,
+    ) -> io::Result<Self> {
+        let queue = Arc::new(Queue::new(options.queue_bytes));
+        let stats = Arc::new(LogStats::default());
+        let writer = Writer {
+            store: LogStore::new(files, options.store.clone(), last),
+            options,
+            queue: Arc::clone(&queue),
+            stats: Arc::clone(&stats),
+            on_event,
+            mark_saved: Instant::now(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("log".into())
+            .spawn(move || writer.run())?;
+        Ok(Self {
+            queue,
+            stats,
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands over a batch, in zxid order, after all before it.
+    pub fn append(&self, batch: Vec<LogRecord>) -> Result<(), Refused> {
+        self.queue.append(batch)
+    }
+
+    /// Whether less than half of the queue is in use; a server that accepts new work only then never
+    /// sees [`Refused::Full`].
+    pub fn has_room(&self) -> bool {
+        self.queue.has_room()
+    }
+
+    /// Ends the file behind what was appended so far; answered by [`LogEvent::Rolled`].
+    pub fn roll(&self) {
+        self.queue.roll();
+    }
+
+    /// The latencies.
+    pub const fn stats(&self) -> &Arc<LogStats> {
+        &self.stats
+    }
+
+    /// Writes all that was handed over, makes it durable, and ends the thread.
+    pub fn close(mut self) -> Result<(), LogFailure> {
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<(), LogFailure> {
+        self.queue.close();
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if self.thread.is_some() && !std::thread::panicking() {
+            // Whoever wants to know of a failure calls `close`; the event told it anyway.
+            if let Err(failure) = self.finish() {
+                tracing::debug!(%failure, "log closed after its failure");
+            }
+        }
+    }
+}
+
+fn weight(batch: &[LogRecord]) -> usize {
+    batch.iter().map(|record| record.payload.len()).sum()
+}
+
+#[derive(Debug)]
+enum Command {
+    Append(Vec<LogRecord>),
+    Roll,
+}
+
+#[derive(Debug)]
+struct Queue {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+    limit: usize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    commands: VecDeque<Command>,
+    bytes: usize,
+    count: usize,
+    closed: bool,
+    dead: bool,
+}
+
+impl Queue {
+    fn new(limit: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            limit,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, batch: Vec<LogRecord>) -> Result<(), Refused> {
+        let mut waiting = self.lock();
+        if waiting.dead || waiting.closed {
+            return Err(Refused::Dead(batch));
+        }
+        let weight = weight(&batch);
+        // One batch alone is always taken, or a single great one could never be.
+        if waiting.bytes > 0 && waiting.bytes + weight > self.limit {
+            return Err(Refused::Full(batch));
+        }
+        waiting.bytes += weight;
+        waiting.count += batch.len();
+        waiting.commands.push_back(Command::Append(batch));
+        drop(waiting);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.lock().bytes < self.limit / 2
+    }
+
+    fn roll(&self) {
+        self.lock().commands.push_back(Command::Roll);
+        self.changed.notify_one();
+    }
+
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    fn die(&self) {
+        let mut waiting = self.lock();
+        waiting.dead = true;
+        waiting.commands.clear();
+        waiting.bytes = 0;
+        waiting.count = 0;
+    }
+
+    /// Waits for work and takes a batch of it. The time given is how long to wait for any.
+    fn take(&self, options: &LogOptions, patience: Option<Duration>) -> Taken {
+        let mut waiting = self.lock();
+        while waiting.commands.is_empty() && !waiting.closed {
+            waiting = match patience {
+                None => self
+                    .changed
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(patience) => {
+                    let (waiting, timeout) = self
+                        .changed
+                        .wait_timeout(waiting, patience)
+                        .unwrap_or_else(PoisonError::into_inner);
+                    if timeout.timed_out() && waiting.commands.is_empty() && !waiting.closed {
+                        return Taken::Quiet;
+                    }
+                    waiting
+                }
+            };
+        }
+        let mut waiting = self.linger(waiting, options);
+        match waiting.commands.pop_front() {
+            None => Taken::Closed,
+            Some(Command::Roll) => Taken::Roll,
+            Some(Command::Append(batch)) => Taken::Batch(waiting.gather(batch, options)),
+        }
+    }
+
+    /// Lets others join the batch, if that is wished.
+    fn linger<'a>(
+        &self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        options: &LogOptions,
+    ) -> MutexGuard<'a, Waiting> {
+        if options.flush_delay.is_zero() {
+            return waiting;
+        }
+        let began = Instant::now();
+        while !waiting.closed && waiting.count < options.batch_count {
+            let left = options.flush_delay.saturating_sub(began.elapsed());
+            let idle = if options.flush_idle.is_zero() {
+                left
+            } else {
+                left.min(options.flush_idle)
+            };
+            let before = waiting.count;
+            if idle.is_zero() {
+                break;
+            }
+            let (again, timeout) = self
+                .changed
+                .wait_timeout(waiting, idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            waiting = again;
+            if timeout.timed_out() && waiting.count == before {
+                break;
+            }
+        }
+        waiting
+    }
+}
+
+enum Taken {
+    Batch(Vec<LogRecord>),
+    Roll,
+    Quiet,
+    Closed,
+}
+
+impl Waiting {
+    /// Joins what waits behind `batch` to it, up to the limits. A longer batch is split.
+    fn gather(&mut self, mut batch: Vec<LogRecord>, options: &LogOptions) -> Vec<LogRecord> {
+        let mut bytes = weight(&batch);
+        while batch.len() < options.batch_count && bytes < options.batch_bytes {
+            match self.commands.pop_front() {
+                Some(Command::Append(more)) => {
+                    bytes += weight(&more);
+                    batch.extend(more);
+                }
+                Some(Command::Roll) => {
+                    self.commands.push_front(Command::Roll);
+                    break;
+                }
+                None => break,
+            }
+        }
+        let keep = fitting(&batch, options);
+        let rest = batch.split_off(keep);
+        self.bytes -= weight(&batch);
+        self.count -= batch.len();
+        if !rest.is_empty() {
+            self.commands.push_front(Command::Append(rest));
+        }
+        batch
+    }
+}
+
+/// How many of the records go into one write: at least one.
+fn fitting(batch: &[LogRecord], options: &LogOptions) -> usize {
+    let mut bytes = 0;
+    let within = batch.iter().take(options.batch_count).take_while(|record| {
+        bytes += record.payload.len();
+        bytes <= options.batch_bytes
+    });
+    within.count().max(1).min(batch.len())
+}
+
+/// How old the note of what is durable may grow while the log is in use.
+const MARK_AGE: Duration = Duration::from_secs(1);
+
+struct Writer<F> {
+    store: LogStore,
+    options: LogOptions,
+    queue: Arc<Queue>,
+    stats: Arc<LogStats>,
+    on_event: F,
+    mark_saved: Instant,
+}
+
+impl<F: FnMut(LogEvent)> Writer<F> {
+    fn run(mut self) -> Result<(), LogFailure> {
+        self.work().map_err(|error| {
+            self.queue.die();
+            let failure = LogFailure {
+                dir: self.options.store.dir.display().to_string(),
+                durable: self.store.durable(),
+                full: is_full(&error),
+                error: Arc::new(error),
+            };
+            (self.on_event)(LogEvent::Failed(failure.clone()));
+            failure
+        })
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        loop {
+            let patience = self.store.is_mark_stale().then_some(MARK_AGE);
+            match self.queue.take(&self.options, patience) {
+                Taken::Batch(batch) => self.persist(&batch)?,
+                Taken::Roll => {
+                    self.store.roll()?;
+                    let last = self.store.durable();
+                    (self.on_event)(LogEvent::Rolled { last });
+                }
+                // Nobody waits for the disk now, so the note may take an fsync of its own.
+                Taken::Quiet => self.save_mark(true)?,
+                Taken::Closed => return self.store.roll(),
+            }
+        }
+    }
+
+    fn persist(&mut self, batch: &[LogRecord]) -> io::Result<()> {
+        self.store.write(batch)?;
+        let began = Instant::now();
+        let durable = self.store.sync()?;
+        let took = began.elapsed();
+        let slow = took >= self.options.slow_fsync;
+        self.stats.note(took, slow, batch);
+        (self.on_event)(LogEvent::Persisted(durable));
+        if slow {
+            tracing::warn!(?took, zxid = %durable, "fsync of the log is slow");
+        }
+        if self.store.is_over_limit() {
+            self.store.roll()?;
+        } else if self.mark_saved.elapsed() >= MARK_AGE {
+            self.save_mark(false)?;
+        }
+        Ok(())
+    }
+
+    fn save_mark(&mut self, sync: bool) -> io::Result<()> {
+        self.mark_saved = Instant::now();
+        self.store.save_mark(sync)
+    }
+}
