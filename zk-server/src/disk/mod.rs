@@ -1,11 +1,26 @@
 //! Everything that survives: the log, the snapshots, the epochs, and what is made of them at a start.
 //!
-//! The files are Java's, byte for byte (`docs/ON_DISK.md`). This room knows the words and no decision:
-//! it is told what to write and says when it is durable.
+//! The files are Java's, byte for byte. This room knows the words and no decision: it is told what to
+//! write and says when it is durable.
+//!
+//! | file | what is in it |
+//! |------|---------------|
+//! | `files` | the storage operations all else is made of |
+//! | `names`, `record` | pure: names and bytes of a log |
+//! | `mark` | how far the log is durable, for a later start |
+//! | `store`, `log` | writing: the files; the thread with its queue |
+//! | `reader`, `recovery` | reading: one log; everything, into a replica |
+//! | `snapshot` | the tree in one file, in and out |
+//! | `epoch`, `lock` | promises, exclusivity |
 
+pub mod epoch;
 pub mod files;
+pub mod lock;
 pub mod log;
 pub mod mark;
 pub mod names;
+pub mod reader;
 pub mod record;
+pub mod recovery;
+pub mod snapshot;
 pub mod store;
