@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod config;
 pub mod disk;
+pub mod metrics;
 pub mod session;
 pub mod tree;
