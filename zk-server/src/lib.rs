@@ -4,5 +4,6 @@ pub mod cli;
 pub mod config;
 pub mod disk;
 pub mod metrics;
+pub mod net;
 pub mod session;
 pub mod tree;

@@ -1,0 +1,3 @@
+//! What the outside world may connect to.
+
+pub mod four_letter;
