@@ -57,7 +57,9 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::with_shards(cores.next_power_of_two().min(16))
+        // Twice the cores: the threads that count are not only the workers, and two that count much should
+        // not meet. A shard has 116 KB.
+        Self::with_shards((cores * 2).next_power_of_two().clamp(4, 16))
     }
 }
 
