@@ -33,6 +33,8 @@ mod restore;
 mod rules;
 mod size;
 mod store;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use access::{Identity, mask, permits, who_am_i};
