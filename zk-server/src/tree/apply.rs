@@ -7,7 +7,7 @@
 use super::edit::length;
 use super::node::NodeId;
 use super::owner::{CONTAINER, Owner};
-use super::{Tree, Trust};
+use super::{CONFIG_PATH, Tree, Trust};
 use std::borrow::Cow;
 use std::sync::Arc;
 use zk_proto::path;
@@ -100,6 +100,19 @@ impl Tree {
             changes,
             digest_ok,
         }
+    }
+
+    /// Writes a server's own configuration over what a snapshot or a peer brought: not a transaction,
+    /// and outside of the digest. The node's mzxid is the configuration's version.
+    pub fn set_config(&mut self, text: &[u8], version: Zxid, time: i64) -> Vec<Change<'static>> {
+        let context = Context {
+            session: SessionId::NONE,
+            zxid: version,
+            time,
+        };
+        let mut changes = Vec::new();
+        let _stat = self.set_data(context, CONFIG_PATH, Some(text), Version(-1), &mut changes);
+        changes
     }
 
     fn open_session(&mut self, header: &TxnHeader, timeout: i32) -> Outcome {

@@ -38,6 +38,13 @@ struct Note {
     owner: Option<SessionId>,
 }
 
+/// What becomes of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Opens,
+    Closes,
+}
+
 /// All that is in flight.
 #[derive(Debug, Default)]
 pub struct Pending {
@@ -47,10 +54,10 @@ pub struct Pending {
     digest: Option<u64>,
     /// What the running preparation has replaced.
     undo: Vec<(Arc<str>, Option<Record>)>,
-    opening: BTreeMap<SessionId, Zxid>,
-    closing: BTreeMap<SessionId, Zxid>,
-    /// The same, in order.
-    sessions: VecDeque<(Zxid, SessionId)>,
+    /// Sessions that begin or end, and the transaction by which they last do.
+    sessions: BTreeMap<SessionId, (Zxid, Fate)>,
+    /// All such transactions in order.
+    fates: VecDeque<(Zxid, SessionId)>,
     /// Creations in flight by the session that will own the node; one path may be created repeatedly.
     owned: BTreeMap<(SessionId, Arc<str>), u32>,
     /// Bytes that those creations will take in the transaction that closes the session.
@@ -77,7 +84,7 @@ impl Pending {
 
     /// Whether nothing is in flight.
     pub fn is_empty(&self) -> bool {
-        self.notes.is_empty() && self.sessions.is_empty()
+        self.notes.is_empty() && self.fates.is_empty()
     }
 
     /// Everything up to a transaction has been applied.
@@ -98,14 +105,16 @@ impl Pending {
         if self.notes.is_empty() {
             self.digest = None;
         }
-        while let Some(&(at, session)) = self.sessions.front()
+        while let Some(&(at, session)) = self.fates.front()
             && at <= zxid
         {
-            self.sessions.pop_front();
-            for table in [&mut self.opening, &mut self.closing] {
-                if table.get(&session) == Some(&at) {
-                    table.remove(&session);
-                }
+            self.fates.pop_front();
+            if self
+                .sessions
+                .get(&session)
+                .is_some_and(|&(last, _)| last == at)
+            {
+                self.sessions.remove(&session);
             }
         }
     }
@@ -230,24 +239,26 @@ impl Pending {
     }
 
     pub(super) fn open(&mut self, session: SessionId, zxid: Zxid) {
-        self.opening.insert(session, zxid);
-        self.sessions.push_back((zxid, session));
+        self.sessions.insert(session, (zxid, Fate::Opens));
+        self.fates.push_back((zxid, session));
     }
 
     pub(super) fn close(&mut self, session: SessionId, zxid: Zxid) {
-        self.closing.insert(session, zxid);
-        self.sessions.push_back((zxid, session));
+        self.sessions.insert(session, (zxid, Fate::Closes));
+        self.fates.push_back((zxid, session));
     }
 
     /// Whether a session will be open after everything in flight.
     pub fn knows(&self, tree: &Tree, session: SessionId) -> bool {
-        !self.closing.contains_key(&session)
-            && (self.opening.contains_key(&session) || tree.sessions.contains_key(&session))
+        match self.sessions.get(&session) {
+            Some((_, fate)) => *fate == Fate::Opens,
+            None => tree.sessions.contains_key(&session),
+        }
     }
 
     /// Whether the closing of a session is in flight.
     pub fn is_closing(&self, session: SessionId) -> bool {
-        self.closing.contains_key(&session)
+        matches!(self.sessions.get(&session), Some((_, Fate::Closes)))
     }
 }
 

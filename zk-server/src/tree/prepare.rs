@@ -7,6 +7,7 @@
 
 use super::access::{self, AclRefused, Identity};
 use super::pending::{Pending, View};
+use super::prepare_session::{Internal, prepare_internal};
 use super::quota::{self, Track};
 use super::{CONFIG_PATH, Tree, digest, prepare_create, prepare_multi, size};
 use bytes::Bytes;
@@ -94,6 +95,15 @@ pub fn prepare(
     request: &Request<'_>,
     frame: &Bytes,
 ) -> TxnRecord {
+    if let Request::CloseSession = request {
+        let (session, xid) = (asker.session, asker.xid);
+        return prepare_internal(
+            tree,
+            pending,
+            stamp,
+            Internal::CloseSession { session, xid },
+        );
+    }
     let mark = pending.mark();
     let mut preparation = Preparation {
         tree,

@@ -1,9 +1,9 @@
 //! Preparing what no client asks for in so many words: sessions that begin and end, and reaping.
 
-use super::Tree;
 use super::owner::Owner;
 use super::pending::Pending;
 use super::prepare::{Stamp, parent_of_deletable, record};
+use super::{Tree, size};
 use zk_proto::txn::{Txn, TxnRecord};
 use zk_proto::{ErrorCode, SessionId, Xid};
 
@@ -47,20 +47,34 @@ pub fn prepare_internal(
         }
         Internal::CloseSession { session, xid } => {
             let paths = close(tree, pending, session, stamp);
-            let paths = tree.rules.close_session_txn_list.then_some(paths);
-            record(
-                tree,
-                pending,
-                session,
-                xid,
-                stamp,
-                Txn::CloseSession { paths },
-            )
+            close_record(tree, pending, (session, xid), stamp, paths)
         }
         Internal::Reap { path } => {
             let txn = reap(tree, pending, stamp, path).unwrap_or_else(Txn::Error);
             record(tree, pending, SessionId::NONE, Xid::INTERNAL, stamp, txn)
         }
+    }
+}
+
+/// The record of a session's end. Without its list, every server deletes what it knows to be the
+/// session's: as the operator may wish, and the way out for a list that grew too long elsewhere.
+fn close_record(
+    tree: &Tree,
+    pending: &Pending,
+    (session, xid): (SessionId, Xid),
+    stamp: Stamp,
+    paths: Vec<String>,
+) -> TxnRecord {
+    let txn = Txn::CloseSession { paths: Some(paths) };
+    let fits = size::record_len(&txn) <= tree.rules.max_txn_len;
+    if tree.rules.close_session_txn_list && fits {
+        return record(tree, pending, session, xid, stamp, txn);
+    }
+    let bare = Txn::CloseSession { paths: None };
+    TxnRecord {
+        // A reader would take the digest for the missing list.
+        digest: None,
+        ..record(tree, pending, session, xid, stamp, bare)
     }
 }
 
