@@ -129,3 +129,71 @@ pub fn write_epoch(
     replace(files, &path, epoch.to_string().as_bytes())
         .map_err(|source| EpochError::Io { path, source })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::fake::FaultyFiles;
+
+    fn check(accepted: Option<u32>, current: Option<u32>, last: i64) -> Option<(u32, u32)> {
+        let epochs = Epochs {
+            accepted: accepted.map(Epoch::new),
+            current: current.map(Epoch::new),
+        };
+        let checked = epochs.check(Path::new("/d"), Zxid::from_wire(last));
+        checked.ok().map(|(a, c)| (a.number(), c.number()))
+    }
+
+    #[test]
+    fn epochs_are_never_guessed() {
+        assert_eq!(check(Some(3), Some(2), 0x2_0000_0005), Some((3, 2)));
+        assert_eq!(check(None, None, 0), Some((0, 0)), "a new member");
+        assert_eq!(
+            check(None, None, 0x34),
+            Some((0, 0)),
+            "a standalone server joins"
+        );
+        assert_eq!(check(None, None, 0x1_0000_0001), None);
+        assert_eq!(check(None, Some(1), 0x1_0000_0001), None);
+        assert_eq!(check(Some(1), None, 0x1_0000_0001), None);
+        assert_eq!(
+            check(Some(1), None, 0),
+            Some((1, 0)),
+            "promised, never followed"
+        );
+        assert_eq!(check(Some(1), Some(2), 0x1_0000_0001), None);
+        assert_eq!(check(Some(1), Some(1), 0x2_0000_0001), None);
+    }
+
+    #[test]
+    fn transactions_of_an_epoch_prove_that_it_began() {
+        assert_eq!(check(Some(2), Some(1), 0x2_0000_0001), Some((2, 2)));
+    }
+
+    #[test]
+    fn a_file_is_one_number_or_refused() {
+        let files = FaultyFiles::new(1);
+        let dir = Path::new("/d");
+        files.create_dir(dir).unwrap();
+        assert_eq!(Epochs::read(&files, dir).unwrap(), Epochs::default());
+        write_epoch(&files, dir, ACCEPTED, Epoch::new(7)).unwrap();
+        assert_eq!(read_all(&files, &dir.join(ACCEPTED), 99).unwrap(), b"7");
+        assert_eq!(
+            Epochs::read(&files, dir).unwrap().accepted,
+            Some(Epoch::new(7))
+        );
+        for garbled in ["", "x", "-1", "1 2", "99999999999", "\u{0}\u{0}"] {
+            replace(&files, &dir.join(CURRENT), garbled.as_bytes()).unwrap();
+            let error = Epochs::read(&files, dir).unwrap_err();
+            assert!(
+                matches!(error, EpochError::Garbled { .. }),
+                "{garbled:?}: {error}"
+            );
+        }
+        replace(&files, &dir.join(CURRENT), b"12\nmore").unwrap();
+        assert_eq!(
+            Epochs::read(&files, dir).unwrap().current,
+            Some(Epoch::new(12))
+        );
+    }
+}

@@ -5,22 +5,28 @@
 //!
 //! | file | what is in it |
 //! |------|---------------|
-//! | `files` | the storage operations all else is made of |
+//! | `files` | the storage operations all else is made of; `fake`: the disk that fails on demand |
 //! | `names`, `record` | pure: names and bytes of a log |
 //! | `mark` | how far the log is durable, for a later start |
 //! | `store`, `log` | writing: the files; the thread with its queue |
 //! | `reader`, `recovery` | reading: one log; everything, into a replica |
 //! | `snapshot` | the tree in one file, in and out |
-//! | `epoch`, `lock` | promises, exclusivity |
+//! | `epoch`, `lock`, `dirs` | promises, exclusivity, layout |
+//! | `purge`, `truncate` | what is no longer needed, and what must not be any more |
 
+pub mod dirs;
 pub mod epoch;
+#[cfg(any(test, feature = "sim"))]
+pub mod fake;
 pub mod files;
 pub mod lock;
 pub mod log;
 pub mod mark;
 pub mod names;
+pub mod purge;
 pub mod reader;
 pub mod record;
 pub mod recovery;
 pub mod snapshot;
 pub mod store;
+pub mod truncate;

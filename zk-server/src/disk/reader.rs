@@ -117,7 +117,7 @@ impl LogReader {
         let mut wanted = FRAME_LEN;
         loop {
             let last = self.fill(wanted)?;
-            let offset = self.at();
+            let offset = self.position();
             let window = self.window.get(self.used..).unwrap_or_default();
             let defect = match record::step(window, last, self.limit) {
                 Step::More(needed) => {
@@ -145,7 +145,8 @@ impl LogReader {
         }
     }
 
-    fn at(&self) -> u64 {
+    /// Where the last record returned ends.
+    pub const fn position(&self) -> u64 {
         self.begin + self.used as u64
     }
 
@@ -190,7 +191,7 @@ impl LogReader {
             Some(_) => self.look_behind()?,
         };
         Ok(LogEnd {
-            at: self.at(),
+            at: self.position(),
             size: self.size,
             defect,
             behind,
@@ -199,7 +200,7 @@ impl LogReader {
 
     /// Searches all that is left. Pieces overlap by the longest record, so none is missed.
     fn look_behind(&self) -> io::Result<Behind> {
-        let from = self.at();
+        let from = self.position();
         let mut behind = Behind {
             blank: from == 0,
             ..Behind::default()

@@ -27,6 +27,8 @@ mod error;
 mod history;
 mod replay;
 pub mod tail;
+#[cfg(test)]
+mod tests;
 
 pub use error::{RecoveryError, SkipReason, Skipped};
 pub use history::follows;

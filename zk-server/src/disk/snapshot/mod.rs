@@ -16,6 +16,8 @@
 mod packing;
 mod read;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use read::{
