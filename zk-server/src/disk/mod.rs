@@ -29,4 +29,6 @@ pub mod record;
 pub mod recovery;
 pub mod snapshot;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod truncate;
