@@ -1,0 +1,70 @@
+# What `run`, `lib/server` and the suites share: how each kind of server is started, and where things are.
+# Sourced, never executed. Which server is under test is in INTEROP_SERVER: ours, java38, java39 or HOST:PORT.
+
+INTEROP_HOME=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+REPO=$(cd "$INTEROP_HOME/../../.." && pwd)
+WORK=${INTEROP_WORK:-$REPO/target/interop}
+ZK39_LIB=${ZK39_LIB:-/opt/zk39/lib}
+KAZOO_VERSION=2.11.0
+PYTEST_VERSION=8.3.4
+PYTEST_TIMEOUT_VERSION=2.3.1
+
+say() { printf '%s\n' "$*"; }
+die() { printf 'interop: %s\n' "$*" >&2; exit 1; }
+
+# Debian's 3.8.0. Its manifest names most of what it needs; the rest is what that manifest forgets.
+java38_classpath() {
+    local j=/usr/share/java
+    printf '%s' "$j/zookeeper.jar:$j/slf4j-simple.jar:$j/commons-cli.jar:$j/servlet-api.jar"
+}
+
+# Curator wants a few jars that are in no manifest either.
+curator_classpath() {
+    local j=/usr/share/java
+    printf '%s' "$j/curator-client.jar:$j/curator-framework.jar:$j/curator-recipes.jar:$j/curator-x-discovery.jar"
+    printf '%s' ":$j/guava.jar:$j/failureaccess.jar:$j/jackson-core.jar:$j/jackson-databind.jar:$j/jackson-annotations.jar"
+}
+
+# The flags Java takes from the command line only, not from zoo.cfg. Our own server reads the same names
+# from the file, so `write_config` states them there as well.
+JAVA_FLAGS=(-Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData
+    -Dfile.encoding=UTF-8 -Djava.net.preferIPv4Stack=true -Djava.awt.headless=true
+    -Dznode.container.checkIntervalMs=1000 -Dreadonlymode.enabled=true
+    -Dlog4j2.level=WARN -Dorg.slf4j.simpleLogger.defaultLogLevel=warn)
+
+# launch KIND CFG: becomes the server, in the foreground.
+launch() {
+    case $1 in
+        ours) exec "$ZK_SERVER_BIN" start "$2" ;;
+        java38) exec java "${JAVA_FLAGS[@]}" -cp "$(java38_classpath)" \
+            org.apache.zookeeper.server.quorum.QuorumPeerMain "$2" ;;
+        java39) exec java "${JAVA_FLAGS[@]}" -cp "$ZK39_LIB/*" \
+            org.apache.zookeeper.server.quorum.QuorumPeerMain "$2" ;;
+        *) die "no way to launch '$1'" ;;
+    esac
+}
+
+# write_config DIR PORT: a standalone configuration that every suite can live with. Short ticks, so that
+# sessions expire within seconds; the super user's password is "test".
+write_config() {
+    mkdir -p "$1/data"
+    cat >"$1/zoo.cfg" <<CFG
+tickTime=500
+maxSessionTimeout=60000
+dataDir=$1/data
+clientPort=$2
+clientPortAddress=127.0.0.1
+maxClientCnxns=0
+admin.enableServer=false
+4lw.commands.whitelist=*
+extendedTypesEnabled=true
+preAllocSize=1024
+znode.container.checkIntervalMs=1000
+readonlymode.enabled=true
+DigestAuthenticationProvider.superDigest=super:D/InIHSb7yEEbrWz8b9l71RjZJU=
+CFG
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
