@@ -68,3 +68,14 @@ CFG
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
+
+# The 3.9 client alone: what it needs to talk, without the server's company or another Curator.
+client39_classpath() {
+    local jar path=
+    for jar in "$ZK39_LIB"/{zookeeper-,netty-,log4j-,slf4j-,commons-cli,commons-io,audience,snappy,metrics,jline,jackson}*.jar; do
+        path=$path:$jar
+    done
+    printf '%s' "${path#:}"
+}
+
+GO_CLIENT=/usr/share/gocode/src/github.com/samuel/go-zookeeper/zk
