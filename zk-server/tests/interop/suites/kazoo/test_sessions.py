@@ -171,7 +171,7 @@ def test_sessions_are_distinct(connect):
 @pytest.mark.restarts
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_a_restart_keeps_nodes_and_sessions(connect, server, base, how):
-    client = connect(timeout=8)
+    client = connect(timeout=20)
     states = []
     client.add_listener(states.append)
     client.create(base + "/node", b"kept")
@@ -182,7 +182,7 @@ def test_a_restart_keeps_nodes_and_sessions(connect, server, base, how):
     server.control(how)
     eventually(lambda: KazooState.SUSPENDED in states)
     server.control("start")
-    eventually(lambda: states[-1] == KazooState.CONNECTED, within=20)
+    eventually(lambda: states[-1] == KazooState.CONNECTED, within=30)
     assert KazooState.LOST not in states
     assert client.client_id == identity
     assert client.get(base + "/node") == (b"kept twice", before)
@@ -220,7 +220,7 @@ def test_ttl_and_containers_survive_a_restart(zk, connect, server, base):
 
 @pytest.mark.restarts
 def test_requests_sent_into_a_restart_fail_or_succeed_but_never_hang(connect, server, base):
-    client = connect(timeout=8)
+    client = connect(timeout=20)
     results = [client.create_async("%s/%03d" % (base, n)) for n in range(100)]
     server.control("restart")
     for result in results:

@@ -1,7 +1,6 @@
 package interop;
 
 import static interop.ClientTests.bytes;
-import static interop.Suite.HOSTS;
 import static interop.Suite.check;
 import static interop.Suite.eventually;
 import static interop.Suite.same;
@@ -68,7 +67,8 @@ final class CuratorTests {
     }
 
     private static CuratorFramework start() throws Exception {
-        CuratorFramework client = CuratorFrameworkFactory.builder().connectString(HOSTS).sessionTimeoutMs(10_000)
+        CuratorFramework client = CuratorFrameworkFactory.builder().connectString(Suite.PATIENT_HOSTS)
+                .sessionTimeoutMs(20_000)
                 .connectionTimeoutMs(10_000).retryPolicy(new ExponentialBackoffRetry(100, 10)).build();
         client.start();
         check(client.blockUntilConnected(15, TimeUnit.SECONDS), "connected");
