@@ -57,7 +57,14 @@ const EXPECTED: [(i32, &[i32]); 33] = [
 
 const EXPECTED_PARTS: [i32; 11] = [0, -2, -8, -101, -102, -103, -108, -110, -111, -114, -125];
 
-const EXPECTED_SESSIONS: [&str; 5] = ["new", "refused", "closed", "without readOnly", "clamped"];
+const EXPECTED_SESSIONS: [&str; 6] = [
+    "new",
+    "refused",
+    "closed",
+    "without readOnly",
+    "clamped",
+    "with Java's password",
+];
 
 impl Coverage {
     pub(crate) fn note(&mut self, op: Option<i32>, seen: &Seen) {
@@ -78,10 +85,15 @@ impl Coverage {
                     session,
                     read_only,
                     timeout,
+                    password,
                     ..
                 },
                 _,
-            ) => self.session(session.is_some(), *read_only, *timeout),
+            ) => {
+                self.session(session.is_some(), *read_only, *timeout);
+                let good = usize::from(*password && session.is_some());
+                *self.sessions.entry("with Java's password").or_default() += good;
+            }
             (Seen::Closed, _) => *self.sessions.entry("closed").or_default() += 1,
             _ => {}
         }

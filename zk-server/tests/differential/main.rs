@@ -116,12 +116,10 @@ struct Run {
 
 impl Total {
     fn profile(&mut self, settings: &Settings, profile: &Profile) {
-        let share = settings.ops
-            / if settings.profile.is_some() {
-                1
-            } else {
-                PROFILES.len()
-            };
+        // The reaper's scene has a length of its own.
+        let random = PROFILES.iter().filter(|profile| !profile.reaps()).count();
+        let alone = settings.profile.is_some();
+        let share = settings.ops / if alone { 1 } else { random };
         let script = generate::script(settings.seed, profile, share);
         let all: Vec<usize> = (0..script.len()).collect();
         let wanted = settings.only.clone().unwrap_or(all);

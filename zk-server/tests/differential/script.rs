@@ -169,6 +169,8 @@ pub(crate) enum Step {
     },
     /// A request that no client may make, on a connection of its own.
     Forbidden { ask: Ask },
+    /// The server itself writes, so many times, behind the last request of this connection: the reaper.
+    AwaitWrites { slot: usize, writes: i64 },
     /// A four-letter word.
     Word(&'static str),
     /// The administrator opens the root again and, if the tree has grown, deletes everything.
@@ -187,6 +189,7 @@ impl Step {
             | Self::RawHello { .. }
             | Self::Hangup { .. }
             | Self::Forbidden { .. }
+            | Self::AwaitWrites { .. }
             | Self::Word(_)
             | Self::Prune
             | Self::Compare => 1,
@@ -199,6 +202,7 @@ impl Step {
             Self::Send { slot, .. }
             | Self::Connect { slot, .. }
             | Self::Raw { slot, .. }
+            | Self::AwaitWrites { slot, .. }
             | Self::Hangup { slot } => Some(*slot),
             Self::RawHello { .. }
             | Self::Expire { .. }

@@ -31,27 +31,49 @@ pub(crate) struct Profile {
     pub(crate) extended: bool,
     /// Whether hard quotas are enforced, at preparation, against what has been applied.
     pub(crate) quota: bool,
+    /// How often the reaper of containers and TTL nodes looks around, in milliseconds. While a random
+    /// script runs it must sleep: nobody could say between which two requests it acted.
+    reaper: u32,
 }
 
+impl Profile {
+    /// Whether the script waits for the reaper.
+    pub(crate) const fn reaps(&self) -> bool {
+        self.reaper != NEVER
+    }
+}
+
+const NEVER: u32 = 86_400_000;
+
 /// Every run goes through these.
-pub(crate) const PROFILES: [Profile; 3] = [
+pub(crate) const PROFILES: [Profile; 4] = [
     Profile {
         name: "extended",
         lines: "extendedTypesEnabled=true\n",
         extended: true,
         quota: false,
+        reaper: NEVER,
     },
     Profile {
         name: "plain",
         lines: "extendedTypesEnabled=false\nreconfigEnabled=true\n",
         extended: false,
         quota: false,
+        reaper: NEVER,
     },
     Profile {
         name: "quota",
         lines: "extendedTypesEnabled=true\nenforceQuota=true\n",
         extended: true,
         quota: true,
+        reaper: NEVER,
+    },
+    Profile {
+        name: "reaper",
+        lines: "extendedTypesEnabled=true\n",
+        extended: true,
+        quota: false,
+        reaper: 300,
     },
 ];
 
@@ -59,9 +81,6 @@ pub(crate) const PROFILES: [Profile; 3] = [
 pub(crate) const MIN_SESSION_TIMEOUT: i32 = 700;
 /// The most. Sessions that are left behind must not expire while a run lasts: nobody could say when.
 pub(crate) const MAX_SESSION_TIMEOUT: i32 = 86_400_000;
-
-/// The reaper of containers and TTL nodes must sleep through the run, for the same reason.
-const NEVER_REAP: &str = "znode.container.checkIntervalMs=86400000";
 
 /// `super:secret`
 const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
@@ -89,7 +108,8 @@ impl Launcher {
         let child = Command::new(program)
             .args(args)
             .arg(&cfg)
-            .env("JAVA_TOOL_OPTIONS", format!("-D{NEVER_REAP}"))
+            // The reference reads this one from nowhere else.
+            .env("JAVA_TOOL_OPTIONS", format!("-D{}", reaper(profile)))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(err)
@@ -158,11 +178,16 @@ fn config(dir: &Path, addr: SocketAddr, profile: &Profile) -> String {
         "dataDir={}/data\nclientPort={}\nclientPortAddress=127.0.0.1\ntickTime=100\n\
          minSessionTimeout={MIN_SESSION_TIMEOUT}\nmaxSessionTimeout={MAX_SESSION_TIMEOUT}\n\
          maxClientCnxns=0\nforceSync=no\n4lw.commands.whitelist=*\nadmin.enableServer=false\n\
-         DigestAuthenticationProvider.superDigest={SUPER_DIGEST}\n{NEVER_REAP}\n{}",
+         DigestAuthenticationProvider.superDigest={SUPER_DIGEST}\n{}\n{}",
         dir.display(),
         addr.port(),
+        reaper(profile),
         profile.lines,
     )
+}
+
+fn reaper(profile: &Profile) -> String {
+    format!("znode.container.checkIntervalMs={}", profile.reaper)
 }
 
 /// Memory, where there is any: the comparison is about answers, not about disks.

@@ -6,6 +6,7 @@
 //! against what has been *applied*), and anything beside a request that is answered out of order.
 
 mod reads;
+mod reaping;
 mod words;
 mod writes;
 
@@ -25,6 +26,9 @@ const MAX_BURST: usize = 9;
 
 /// A script of about `ops` requests.
 pub(crate) fn script(seed: u64, profile: &Profile, ops: usize) -> Vec<Step> {
+    if profile.reaps() {
+        return reaping::script();
+    }
     let mut generator = Generator {
         rng: Rng::new(
             seed ^ (u64::from(profile.quota) << 41) ^ (u64::from(profile.extended) << 40),
@@ -83,7 +87,11 @@ impl Generator {
             290..300 => self.at_the_limit(slot),
             300..500 => {
                 let xid = self.next_xid();
-                let asks = vec![reads::loner(&mut self.rng, xid)];
+                let mut asks = vec![reads::loner(&mut self.rng, xid)];
+                if asks[0].op == OpCode::CloseSession.to_wire() && self.rng.permille(300) {
+                    // Whatever follows a goodbye is never answered.
+                    asks.push(Ask::new(self.next_xid(), &reads::read(&mut self.rng)));
+                }
                 Step::Send {
                     slot,
                     asks,

@@ -120,7 +120,7 @@ const BOB: &str = "bob:LcrmCNs/wfVD+i5a5yaz89GyjIM=";
 const WORLD: (Option<&str>, Option<&str>) = (Some("world"), Some("anyone"));
 
 /// Single entries that are accepted.
-const GOOD: [Entry; 20] = [
+const GOOD: [Entry; 21] = [
     (31, WORLD.0, WORLD.1),
     (1, WORLD.0, WORLD.1),
     (3, WORLD.0, WORLD.1),
@@ -141,6 +141,7 @@ const GOOD: [Entry; 20] = [
     (31, Some("ip"), Some("::1")),
     (31, Some("ip"), Some("fe80::/10")),
     (1, Some("digest"), Some("ü:ñ")),
+    (1, Some("digest"), Some("u😀:h")),
 ];
 
 /// Single entries that are refused, or expanded, or beyond decoding.

@@ -37,6 +37,10 @@ impl Rig {
                 hangup,
             } => self.expire(*timeout, asks, *hangup),
             Step::Forbidden { ask } => self.forbidden(ask),
+            Step::AwaitWrites { slot, writes } => {
+                self.await_writes(self.sides().map(|side| side.lens.last + writes - 1));
+                self.flush(*slot)
+            }
             Step::Word(word) => self.word(word),
             Step::Prune => self.prune(),
             Step::Compare => self.compare_trees(),
@@ -125,17 +129,24 @@ impl Rig {
         if hangup {
             self.drop_conn(GUEST);
         }
-        let deadline = Instant::now() + EXPIRY;
-        for (index, before) in before.into_iter().enumerate() {
-            while self.each()[index].ping(ADMIN) <= before && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            self.each()[index].lens.add_end(before + 1);
+        self.await_writes(before);
+        for (side, before) in self.each().into_iter().zip(before) {
+            side.lens.add_end(before + 1);
         }
         if !hangup {
             self.expect_end(GUEST)?;
         }
         self.ping_admin().map(drop)
+    }
+
+    /// Waits until each server has gone beyond a zxid (raw). Nobody asks it to: it does so by itself.
+    fn await_writes(&mut self, before: [i64; 2]) {
+        let deadline = Instant::now() + EXPIRY;
+        for (side, before) in self.each().into_iter().zip(before) {
+            while side.ping(ADMIN) <= before && Instant::now() < deadline {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
     }
 
     /// The last zxid of each server, raw.
