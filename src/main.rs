@@ -1,2 +1,119 @@
-//! The server's binary; everything it does lives in the `zk_server` crate.
-fn main() {}
+//! The server's binary: arguments in, logs and an exit code out. What it runs lives in `zk_server`.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+use zk_server::cli::{self, LogFormat};
+use zk_server::config::{self, Loaded};
+use zk_server::{Server, StartError};
+
+/// How long a stop may take before the process leaves anyway: everything acknowledged is on disk already.
+const STOP_LIMIT: Duration = Duration::from_millis(900);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let command = cli::parse(&arguments, environment);
+    let (loaded, log_format) = match cli::answer(command, &config::RealFiles) {
+        Ok(start) => start,
+        Err(answer) => {
+            print(&mut std::io::stdout(), &answer.out);
+            print(&mut std::io::stderr(), &answer.err);
+            return ExitCode::from(answer.code.value());
+        }
+    };
+    start_logging(log_format);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            error!(%error, "cannot start the runtime");
+            return ExitCode::from(config::ExitCode::Unexpected.value());
+        }
+    };
+    let code = runtime.block_on(run(loaded));
+    // Connections that are still being told goodbye do not keep the process.
+    runtime.shutdown_background();
+    ExitCode::from(code.value())
+}
+
+/// A reader that went away is no reason to fail.
+fn print(to: &mut impl Write, text: &str) {
+    let _closed = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+}
+
+fn start_logging(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match format {
+        LogFormat::Human => logs.with_target(false).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+}
+
+async fn run(loaded: Loaded) -> config::ExitCode {
+    for warning in &loaded.warnings {
+        warn!("{warning}");
+    }
+    // Asked for first: a signal that comes while the data is being read must not be lost.
+    let (mut terminate, mut interrupt) = match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
+        (Err(error), _) | (_, Err(error)) => {
+            error!(%error, "cannot listen for signals");
+            return config::ExitCode::Unexpected;
+        }
+    };
+    let mut server = tokio::select! {
+        started = Server::start(loaded.config) => match started {
+            Ok(server) => server,
+            Err(refused) => {
+                error!("{refused}");
+                return code_of(&refused);
+            }
+        },
+        _ = terminate.recv() => return config::ExitCode::Done,
+        _ = interrupt.recv() => return config::ExitCode::Done,
+    };
+    let stop = tokio::select! {
+        fatal = server.failed() => {
+            error!("{fatal}");
+            return config::ExitCode::Unexpected;
+        }
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!(signal = stop, "stopping");
+    match tokio::time::timeout(STOP_LIMIT, server.stop()).await {
+        Ok(Ok(())) => config::ExitCode::Done,
+        Ok(Err(fatal)) => {
+            error!("{fatal}");
+            config::ExitCode::Unexpected
+        }
+        Err(_) => {
+            warn!("stopping takes too long; leaving. Every acknowledged write is on disk");
+            config::ExitCode::Done
+        }
+    }
+}
+
+fn code_of(refused: &StartError) -> config::ExitCode {
+    match refused {
+        StartError::Storage(_) => config::ExitCode::DataDirectory,
+        StartError::Listen { .. } => config::ExitCode::Unexpected,
+    }
+}

@@ -354,3 +354,21 @@ impl Config {
         data_dir.join("myid")
     }
 }
+
+impl Config {
+    /// A server inside of another program: any free loopback port, data in `data_dir`, short ticks.
+    /// What it acknowledges is as durable as with any other configuration.
+    pub fn in_process(data_dir: impl Into<PathBuf>) -> Self {
+        let mut config = Self::default();
+        let data_dir = data_dir.into();
+        config.listen.client = Some(ClientAddress {
+            host: Some("127.0.0.1".into()),
+            port: 0,
+        });
+        config.storage.data_log_dir.clone_from(&data_dir);
+        config.storage.data_dir = data_dir;
+        config.storage.prealloc = 64 << 10;
+        config.limits.max_client_cnxns = None;
+        config
+    }
+}

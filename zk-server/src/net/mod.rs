@@ -1,3 +1,11 @@
-//! What the outside world may connect to.
+//! The client port: connections, their order of requests, reads, and four-letter words.
+//!
+//! Nothing here decides what a write does; writes go to the loop as they came.
 
+mod connection;
 pub mod four_letter;
+mod front;
+pub(crate) mod link;
+pub(crate) mod listener;
+mod probe;
+mod reads;

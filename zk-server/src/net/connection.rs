@@ -1,0 +1,277 @@
+//! One client's connection: bytes in, bytes out, and between them the order of its requests.
+//!
+//! A single task owns the socket. It reads what has arrived, answers reads from the tree at once,
+//! hands writes to the loop, and sends what the loop leaves in the [`Link`]. A read behind an
+//! unfinished write waits behind it, so answers leave in the order in which questions came (P3).
+//! Nothing here decides what a write does.
+
+use crate::net::four_letter::Word;
+use crate::net::front::Front;
+use crate::net::link::{Delivery, Link};
+use crate::net::probe;
+use crate::replica::{Event, Replica};
+use bytes::{Buf, BytesMut};
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
+use zk_proto::{ConnectRequest, ConnectResponse, frame};
+
+/// How much one read asks of the socket.
+const READ_SIZE: usize = 16 * 1024;
+/// How often a busy connection goes round before it lets others run.
+const ROUNDS: usize = 16;
+
+/// A connection, as its own task sees it.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    input: BytesMut,
+    front: Front,
+    replica: Arc<Replica>,
+    link: Arc<Link>,
+    deliveries: Vec<Delivery>,
+}
+
+/// Why a connection ends; none of these is worth more than a line at debug level.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Ended {
+    #[error("the client closed it")]
+    ByClient,
+    #[error("the server closed it")]
+    ByServer,
+    #[error("no handshake in time")]
+    Silent,
+    #[error("{0}")]
+    BadFrame(#[from] frame::BadFrame),
+    #[error("the handshake or a header cannot be decoded")]
+    Undecodable,
+    #[error("the client has seen zxid {seen:#x}, this server only {here:#x}")]
+    AheadOfUs {
+        seen: zk_proto::Zxid,
+        here: zk_proto::Zxid,
+    },
+    #[error("a four-letter word was answered")]
+    Probe,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl Connection {
+    pub(crate) fn new(stream: TcpStream, link: Arc<Link>, replica: Arc<Replica>) -> Self {
+        let front = Front::new(Arc::clone(&link), Arc::clone(&replica));
+        Self {
+            stream,
+            input: BytesMut::new(),
+            front,
+            replica,
+            link,
+            deliveries: Vec::new(),
+        }
+    }
+
+    /// Serves the client until one side has enough.
+    pub(crate) async fn run(mut self) -> Ended {
+        let deadline = self.replica.limits().sessionless_timeout;
+        let greeted = tokio::time::timeout(deadline, self.greet()).await;
+        match greeted {
+            Err(_) => {
+                self.replica
+                    .metrics()
+                    .here()
+                    .limits
+                    .limit_handshake_timeout
+                    .increment();
+                Ended::Silent
+            }
+            Ok(Err(ended)) => ended,
+            Ok(Ok(())) => poll_fn(|cx| self.poll_serve(cx)).await,
+        }
+    }
+
+    /// The handshake: a four-letter word, or a connect request that ends in a session.
+    async fn greet(&mut self) -> Result<(), Ended> {
+        while self.input.len() < frame::LENGTH_WORD {
+            self.read().await?;
+        }
+        if let Some(answer) = self.four_letter_word().await? {
+            self.front.output().extend_from_slice(answer.as_bytes());
+            self.flush().await?;
+            return Err(Ended::Probe);
+        }
+        let limit = self.replica.greeting_limit();
+        let len = loop {
+            match frame::payload_len(&self.input, limit)? {
+                Some(len) if self.input.len() >= frame::LENGTH_WORD + len => break len,
+                _ => self.read().await?,
+            }
+        };
+        let payload = self.input.split_to(frame::LENGTH_WORD + len).freeze();
+        let payload = payload.slice(frame::LENGTH_WORD..);
+        let request = ConnectRequest::decode(&payload).map_err(|_| Ended::Undecodable)?;
+        self.connect(&request).await
+    }
+
+    async fn connect(&mut self, request: &ConnectRequest<'_>) -> Result<(), Ended> {
+        let here = self.replica.tree().last_zxid();
+        if request.last_zxid_seen > here {
+            return Err(Ended::AheadOfUs {
+                seen: request.last_zxid_seen,
+                here,
+            });
+        }
+        self.link.hear(self.replica.clock().now());
+        self.replica.send(Event::Connect {
+            link: Arc::clone(&self.link),
+            session: request.session,
+            password: request.password.as_deref().unwrap_or_default().to_vec(),
+            timeout: self.replica.clamp_timeout(request.timeout),
+        });
+        let response = self.connected().await?;
+        let response = ConnectResponse {
+            read_only: request.read_only.map(|_| false),
+            ..response
+        };
+        frame::put_frame(self.front.output(), |out| response.encode(out));
+        if response.timeout <= 0 {
+            self.flush().await?;
+            return Err(Ended::ByServer);
+        }
+        Ok(())
+    }
+
+    /// Waits for the loop's answer to the handshake.
+    async fn connected(&mut self) -> Result<ConnectResponse, Ended> {
+        poll_fn(|cx| {
+            if self.link.poll(cx.waker()) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        self.link.take(&mut self.deliveries);
+        let mut deliveries = self.deliveries.drain(..);
+        match deliveries.next() {
+            Some(Delivery::Connected(response)) if deliveries.len() == 0 => Ok(response),
+            _ => Err(Ended::ByServer),
+        }
+    }
+
+    async fn four_letter_word(&mut self) -> Result<Option<String>, Ended> {
+        let first = self.input.first_chunk().copied().unwrap_or_default();
+        let Some(word) = Word::parse(first) else {
+            return Ok(None);
+        };
+        while self.input.len() < frame::LENGTH_WORD + word.more_bytes() {
+            self.read().await?;
+        }
+        let more = self
+            .input
+            .get(frame::LENGTH_WORD..)
+            .and_then(<[u8]>::first_chunk)
+            .copied();
+        let more = more.unwrap_or_default();
+        Ok(Some(
+            probe::answer(&self.replica, &self.link, word, more).await,
+        ))
+    }
+
+    async fn read(&mut self) -> Result<(), Ended> {
+        self.input.reserve(READ_SIZE);
+        match self.stream.read_buf(&mut self.input).await? {
+            0 => Err(Ended::ByClient),
+            _ => Ok(()),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Ended> {
+        poll_fn(|cx| self.poll_flush(cx)).await?;
+        Ok(())
+    }
+
+    fn poll_serve(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        for _ in 0..ROUNDS {
+            match self.poll_round(cx) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.rest();
+                    return Poll::Pending;
+                }
+                Err(ended) => return Poll::Ready(ended),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Reads, works and writes once; says whether anything moved.
+    fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
+        let mut moved = false;
+        if self.front.wants_requests() {
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(0)) => return Err(Ended::ByClient),
+                Poll::Ready(Ok(_)) => moved = true,
+                Poll::Ready(Err(error)) => return Err(error.into()),
+                Poll::Pending => {}
+            }
+        }
+        let delivered = self.front.wants_deliveries() && self.link.poll(cx.waker());
+        if delivered || (self.front.wants_requests() && self.has_frame()?) {
+            moved = true;
+            self.front.work(&mut self.input, &mut self.deliveries)?;
+        }
+        match self.poll_flush(cx) {
+            Poll::Ready(Ok(wrote)) => moved |= wrote,
+            Poll::Ready(Err(error)) => return Err(error.into()),
+            Poll::Pending => {}
+        }
+        if self.front.is_closing() && self.front.output().is_empty() {
+            return Err(Ended::ByServer);
+        }
+        Ok(moved)
+    }
+
+    fn has_frame(&self) -> Result<bool, Ended> {
+        let len = frame::payload_len(&self.input, self.replica.max_frame())?;
+        Ok(len.is_some_and(|len| self.input.len() >= frame::LENGTH_WORD + len))
+    }
+
+    /// Memory grows with what arrives, never with what is announced (H2).
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.reserve(READ_SIZE);
+        let read = pin!(self.stream.read_buf(&mut self.input));
+        read.poll(cx)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let output = self.front.output();
+        let mut wrote = false;
+        while !output.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, output))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.replica
+                .metrics()
+                .here()
+                .counters
+                .response_bytes
+                .add(written as u64);
+            output.advance(written);
+            wrote = true;
+        }
+        Poll::Ready(Ok(wrote))
+    }
+
+    /// An idle connection keeps no buffers: ten thousand of them must be cheap.
+    fn rest(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        self.front.rest();
+        self.deliveries = Vec::new();
+    }
+}

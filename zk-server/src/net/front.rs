@@ -1,0 +1,413 @@
+//! The order of one client's requests: what is answered at once, what waits, what the loop is asked.
+
+use crate::net::connection::Ended;
+use crate::net::link::{Delivery, Link};
+use crate::net::reads::{Reader, put_refusal};
+use crate::replica::{Replica, Submission};
+use crate::tree::{Identity, Tree, authenticate};
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use zk_proto::jute::{JuteMut, Reader as Jute};
+use zk_proto::{ErrorCode, OpCode, Reply, ReplyHeader, Request, RequestHeader, Xid, Zxid, frame};
+use zk_zab::Time;
+
+/// Requests that have been read, replies that have not been sent.
+pub(crate) struct Front {
+    link: Arc<Link>,
+    replica: Arc<Replica>,
+    identities: Arc<[Identity]>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: usize,
+    writes_waiting: usize,
+    submissions: Vec<Submission>,
+    output: BytesMut,
+    buffer: usize,
+    closing: bool,
+}
+
+/// A request whose turn has not come.
+struct Waiting {
+    asked: Asked,
+    bytes: usize,
+    what: What,
+}
+
+/// What is counted of a request when it has its answer.
+#[derive(Clone, Copy)]
+struct Asked {
+    xid: Xid,
+    op: OpCode,
+    since: Time,
+}
+
+enum What {
+    /// The loop has it.
+    Write,
+    /// It reads, and an earlier write is unfinished. It sees the identities of the moment it came.
+    Read {
+        body: Bytes,
+        identities: Arc<[Identity]>,
+    },
+}
+
+/// By which door a request goes.
+enum Door {
+    Read,
+    Write,
+    Auth,
+    Sasl,
+    Refuse,
+}
+
+/// Every operation has its door. What only servers ask of themselves, and what nobody knows, is refused.
+const fn door(op: OpCode) -> Door {
+    match op {
+        OpCode::Exists
+        | OpCode::GetData
+        | OpCode::GetAcl
+        | OpCode::GetChildren
+        | OpCode::GetChildren2
+        | OpCode::Sync
+        | OpCode::Ping
+        | OpCode::CheckWatches
+        | OpCode::RemoveWatches
+        | OpCode::MultiRead
+        | OpCode::SetWatches
+        | OpCode::SetWatches2
+        | OpCode::GetEphemerals
+        | OpCode::GetAllChildrenNumber
+        | OpCode::AddWatch
+        | OpCode::WhoAmI => Door::Read,
+        OpCode::Create
+        | OpCode::Create2
+        | OpCode::CreateContainer
+        | OpCode::CreateTtl
+        | OpCode::Delete
+        | OpCode::SetData
+        | OpCode::SetAcl
+        | OpCode::Multi
+        | OpCode::Reconfig
+        | OpCode::CloseSession => Door::Write,
+        OpCode::Auth => Door::Auth,
+        OpCode::Sasl => Door::Sasl,
+        OpCode::CreateSession
+        | OpCode::DeleteContainer
+        | OpCode::Check
+        | OpCode::Error
+        | OpCode::Other(_) => Door::Refuse,
+    }
+}
+
+impl Front {
+    pub(crate) fn new(link: Arc<Link>, replica: Arc<Replica>) -> Self {
+        Self {
+            identities: link.identities(),
+            buffer: replica.connection_buffer(),
+            link,
+            replica,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            writes_waiting: 0,
+            submissions: Vec::new(),
+            output: BytesMut::new(),
+            closing: false,
+        }
+    }
+
+    pub(crate) const fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Whether more requests may be read: not while the client leaves its replies unread, has too much
+    /// unanswered, or everyone together has too much unanswered and this client has its share.
+    pub(crate) fn wants_requests(&self) -> bool {
+        !self.closing
+            && self.output.len() < self.buffer
+            && self.waiting_bytes < self.buffer
+            && (self.writes_waiting == 0 || !self.replica.is_crowded())
+    }
+
+    /// A client that does not read is not buffered for here; its inbox has a limit.
+    pub(crate) fn wants_deliveries(&self) -> bool {
+        self.output.len() < self.buffer
+    }
+
+    /// Gives back what an idle connection does not need.
+    pub(crate) fn rest(&mut self) {
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+    }
+
+    /// Handles deliveries and requests under one look at the tree, deliveries first: whatever the tree
+    /// shows now, its events are in the inbox already and leave before any reply that shows it (P10).
+    pub(crate) fn work(
+        &mut self,
+        input: &mut BytesMut,
+        deliveries: &mut Vec<Delivery>,
+    ) -> Result<(), Ended> {
+        let replica = Arc::clone(&self.replica);
+        let now = replica.clock().now();
+        {
+            let tree = replica.tree();
+            if self.wants_deliveries() {
+                self.link.take(deliveries);
+                for delivery in deliveries.drain(..) {
+                    self.on_delivery(delivery, &tree, now);
+                }
+            }
+            self.on_input(input, &tree, now)?;
+        }
+        if !self.submissions.is_empty() {
+            let requests = std::mem::take(&mut self.submissions);
+            replica.submit(&self.link, requests);
+        }
+        Ok(())
+    }
+
+    fn on_delivery(&mut self, delivery: Delivery, tree: &Tree, now: Time) {
+        match delivery {
+            Delivery::Event(frame) => {
+                self.output.extend_from_slice(&frame);
+                let here = self.replica.metrics().here();
+                here.counters.watch_bytes.add(frame.len() as u64);
+                here.server.packets_sent.increment();
+                self.link.stats().sent();
+            }
+            Delivery::Done { zxid, result } => {
+                let Some(waiting) = self.waiting.pop_front() else {
+                    return;
+                };
+                assert!(
+                    matches!(waiting.what, What::Write),
+                    "only writes are answered by the loop"
+                );
+                self.waiting_bytes -= waiting.bytes;
+                self.writes_waiting -= 1;
+                self.put_result(waiting.asked.xid, zxid, &result);
+                self.replica
+                    .metrics()
+                    .here()
+                    .latencies
+                    .updatelatency
+                    .record(took(waiting.asked, now));
+                self.answered(waiting.asked, zxid, now);
+                self.answer_waiting(tree, now);
+            }
+            Delivery::Close => self.closing = true,
+            Delivery::Connected(_) => unreachable!("the handshake is over"),
+        }
+    }
+
+    fn put_result(&mut self, xid: Xid, zxid: Zxid, result: &Result<Reply, ErrorCode>) {
+        match result {
+            Ok(reply) => frame::put_frame(&mut self.output, |out| {
+                ReplyHeader { xid, zxid, err: 0 }.encode(out);
+                reply.encode(out);
+            }),
+            Err(code) => put_refusal(&mut self.output, xid, zxid, *code),
+        }
+    }
+
+    /// Answers the reads that waited for the write just finished.
+    fn answer_waiting(&mut self, tree: &Tree, now: Time) {
+        while let Some(Waiting {
+            what: What::Read { .. },
+            ..
+        }) = self.waiting.front()
+        {
+            let Some(Waiting {
+                asked,
+                bytes,
+                what: What::Read { body, identities },
+            }) = self.waiting.pop_front()
+            else {
+                return;
+            };
+            self.waiting_bytes -= bytes;
+            self.answer_read(asked, &body, &identities, tree, now);
+        }
+    }
+
+    fn answer_read(
+        &mut self,
+        asked: Asked,
+        body: &[u8],
+        identities: &[Identity],
+        tree: &Tree,
+        now: Time,
+    ) {
+        let reader = Reader {
+            replica: &self.replica,
+            tree,
+            link: &self.link,
+            identities,
+        };
+        reader.answer(asked.xid, asked.op, body, &mut self.output);
+        self.replica
+            .metrics()
+            .here()
+            .latencies
+            .readlatency
+            .record(took(asked, now));
+        self.answered(asked, tree.last_zxid(), now);
+    }
+
+    /// Counts an answer that is on its way.
+    fn answered(&self, asked: Asked, zxid: Zxid, now: Time) {
+        let here = self.replica.metrics().here();
+        here.server.packets_sent.increment();
+        here.server.answered(took(asked, now));
+        let stats = self.link.stats();
+        stats.sent();
+        stats.dequeued(asked.xid);
+        stats.answered(
+            asked.op,
+            asked.xid,
+            zxid,
+            asked.since.elapsed(),
+            now.elapsed(),
+        );
+    }
+
+    fn on_input(&mut self, input: &mut BytesMut, tree: &Tree, now: Time) -> Result<(), Ended> {
+        let max = self.replica.max_frame();
+        let mut heard = false;
+        while self.wants_requests() {
+            let Some(len) = frame::payload_len(input, max)? else {
+                break;
+            };
+            if input.len() < frame::LENGTH_WORD + len {
+                break;
+            }
+            heard = true;
+            self.on_frame(input, frame::LENGTH_WORD + len, tree, now)?;
+        }
+        if heard {
+            self.link.hear(now);
+        }
+        Ok(())
+    }
+
+    /// One frame, which is whole at the front of the input and ends at `end`.
+    fn on_frame(
+        &mut self,
+        input: &mut BytesMut,
+        end: usize,
+        tree: &Tree,
+        now: Time,
+    ) -> Result<(), Ended> {
+        let payload = input.get(frame::LENGTH_WORD..end).unwrap_or_default();
+        let header = RequestHeader::decode(&mut Jute::new(payload));
+        let RequestHeader { xid, op } = header.map_err(|_| Ended::Undecodable)?;
+        let asked = Asked {
+            xid,
+            op,
+            since: now,
+        };
+        self.received(xid, end);
+        match door(op) {
+            Door::Read if self.waiting.is_empty() => {
+                let body = payload.get(RequestHeader::WIRE_LEN..).unwrap_or_default();
+                let identities = Arc::clone(&self.identities);
+                self.answer_read(asked, body, &identities, tree, now);
+                input.advance(end);
+            }
+            Door::Read => {
+                let (body, identities) = (take_body(input, end), Arc::clone(&self.identities));
+                self.wait(asked, end, What::Read { body, identities });
+            }
+            Door::Write => {
+                let (body, identities) = (take_body(input, end), Arc::clone(&self.identities));
+                self.submissions.push(Submission {
+                    xid,
+                    op,
+                    body,
+                    identities,
+                });
+                self.writes_waiting += 1;
+                self.wait(asked, end, What::Write);
+            }
+            Door::Auth => self.authenticate(&take_body(input, end))?,
+            Door::Sasl => {
+                // No SASL is configured: Java answers with a null token.
+                input.advance(end);
+                frame::put_frame(&mut self.output, |out| {
+                    ReplyHeader {
+                        xid,
+                        zxid: Zxid::ZERO,
+                        err: 0,
+                    }
+                    .encode(out);
+                    out.put_buffer(None);
+                });
+            }
+            Door::Refuse => {
+                put_refusal(&mut self.output, xid, Zxid::NONE, ErrorCode::Unimplemented);
+                self.closing = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&self, xid: Xid, bytes: usize) {
+        let here = self.replica.metrics().here();
+        here.counters.bytes_received_count.add(bytes as u64);
+        here.server.packets_received.increment();
+        self.link.stats().received();
+        self.link.stats().queued(xid);
+    }
+
+    fn wait(&mut self, asked: Asked, bytes: usize, what: What) {
+        self.waiting_bytes += bytes;
+        self.waiting.push_back(Waiting { asked, bytes, what });
+    }
+
+    /// Identities belong to the connection; those who fail to prove one are shown out.
+    fn authenticate(&mut self, body: &[u8]) -> Result<(), Ended> {
+        let Ok(Request::Auth { scheme, auth, .. }) = Request::decode(OpCode::Auth, body) else {
+            return Err(Ended::Undecodable);
+        };
+        let scheme = scheme.as_deref().unwrap_or_default();
+        let err = match authenticate(self.replica.rules(), scheme, auth) {
+            Ok(proved) => {
+                self.link.add_identities(proved);
+                self.identities = self.link.identities();
+                0
+            }
+            Err(_) => {
+                self.replica.metrics().here().server.auth_failed.increment();
+                self.closing = true;
+                ErrorCode::AuthFailed.to_wire()
+            }
+        };
+        frame::put_frame(&mut self.output, |out| {
+            ReplyHeader {
+                xid: Xid::AUTH,
+                zxid: Zxid::ZERO,
+                err,
+            }
+            .encode(out);
+        });
+        Ok(())
+    }
+}
+
+/// Takes a frame off the input and leaves its header behind: the body, not copied.
+fn take_body(input: &mut BytesMut, end: usize) -> Bytes {
+    let mut body = input.split_to(end).freeze();
+    body.advance(frame::LENGTH_WORD + RequestHeader::WIRE_LEN);
+    body
+}
+
+fn took(asked: Asked, now: Time) -> std::time::Duration {
+    now.saturating_since(asked.since)
+}

@@ -1,0 +1,197 @@
+//! The shared side of a connection: where the loop leaves what the connection's own task will send.
+//!
+//! Everything for one client goes through one inbox, in the order in which it became true: that order
+//! is the promise that an event comes before any reply that could show its change (P10). The inbox is
+//! bounded in bytes; a client that will not read is let go, not buffered for (H3).
+
+use crate::metrics::ConnectionStats;
+use crate::tree::{Identity, WatcherId};
+use bytes::Bytes;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+use zk_proto::{ConnectResponse, ErrorCode, Reply, SessionId, Zxid};
+use zk_zab::Time;
+
+/// What the loop has for a client.
+#[derive(Debug)]
+pub(crate) enum Delivery {
+    /// The answer to the oldest write that is still unanswered.
+    Done {
+        zxid: Zxid,
+        result: Result<Reply, ErrorCode>,
+    },
+    /// A whole notification frame.
+    Event(Bytes),
+    /// The answer to the handshake.
+    Connected(ConnectResponse),
+    /// Send what is there, then close.
+    Close,
+}
+
+/// A connection, as everyone but its own task sees it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    id: WatcherId,
+    peer: SocketAddr,
+    inbox_limit: usize,
+    inbox: Mutex<Inbox>,
+    identities: Mutex<Arc<[Identity]>>,
+    session: AtomicI64,
+    timeout_millis: AtomicU64,
+    heard_millis: AtomicU64,
+    established: Time,
+    stats: ConnectionStats,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    deliveries: Vec<Delivery>,
+    event_bytes: usize,
+    overflowed: bool,
+    waker: Option<Waker>,
+}
+
+impl Link {
+    pub(crate) fn new(id: WatcherId, peer: SocketAddr, inbox_limit: usize, now: Time) -> Self {
+        let ip = Identity::new("ip", peer.ip().to_canonical().to_string());
+        Self {
+            id,
+            peer,
+            inbox_limit,
+            inbox: Mutex::default(),
+            identities: Mutex::new(Arc::from([ip])),
+            session: AtomicI64::new(SessionId::NONE.to_wire()),
+            timeout_millis: AtomicU64::new(0),
+            heard_millis: AtomicU64::new(now.as_millis()),
+            established: now,
+            stats: ConnectionStats::default(),
+        }
+    }
+
+    pub(crate) const fn id(&self) -> WatcherId {
+        self.id
+    }
+
+    pub(crate) const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    pub(crate) fn session(&self) -> SessionId {
+        SessionId::from_wire(self.session.load(Ordering::Acquire))
+    }
+
+    /// The agreed timeout of its session; zero without one.
+    pub(crate) fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_millis.load(Ordering::Relaxed))
+    }
+
+    pub(crate) const fn established(&self) -> Time {
+        self.established
+    }
+
+    pub(crate) const fn stats(&self) -> &ConnectionStats {
+        &self.stats
+    }
+
+    /// From now on this connection speaks for a session.
+    pub(crate) fn bind(&self, session: SessionId, timeout: Duration) {
+        let millis = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.timeout_millis.store(millis, Ordering::Relaxed);
+        self.session.store(session.to_wire(), Ordering::Release);
+    }
+
+    /// The client said something.
+    pub(crate) fn hear(&self, now: Time) {
+        self.heard_millis.store(now.as_millis(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn last_heard(&self) -> Time {
+        Time::since_start(Duration::from_millis(
+            self.heard_millis.load(Ordering::Relaxed),
+        ))
+    }
+
+    /// Who the client has proved to be.
+    pub(crate) fn identities(&self) -> Arc<[Identity]> {
+        Arc::clone(
+            &self
+                .identities
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// The client has proved to be someone else as well.
+    pub(crate) fn add_identities(&self, proved: Vec<Identity>) {
+        let mut identities = self
+            .identities
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut all = identities.to_vec();
+        for identity in proved {
+            if !all.contains(&identity) {
+                all.push(identity);
+            }
+        }
+        *identities = all.into();
+    }
+
+    /// Leaves something for the client. The waker, if there is one, is to be woken once the caller
+    /// holds no guard any more.
+    #[must_use]
+    pub(crate) fn push(&self, delivery: Delivery) -> Option<Waker> {
+        let mut inbox = self.inbox();
+        if inbox.overflowed {
+            return None;
+        }
+        if let Delivery::Event(frame) = &delivery {
+            inbox.event_bytes += frame.len();
+        }
+        if inbox.event_bytes > self.inbox_limit {
+            inbox.overflowed = true;
+            inbox.deliveries.clear();
+            inbox.deliveries.push(Delivery::Close);
+        } else {
+            inbox.deliveries.push(delivery);
+        }
+        inbox.waker.take()
+    }
+
+    /// The same, for a caller that holds no guard.
+    pub(crate) fn push_and_wake(&self, delivery: Delivery) {
+        if let Some(waker) = self.push(delivery) {
+            waker.wake();
+        }
+    }
+
+    /// Whether something is there; if not, the waker will be woken when it is.
+    pub(crate) fn poll(&self, waker: &Waker) -> bool {
+        let mut inbox = self.inbox();
+        if inbox.deliveries.is_empty() {
+            match &mut inbox.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+            return false;
+        }
+        true
+    }
+
+    /// Takes everything. `into` must be empty; its memory is left here for the next deliveries.
+    pub(crate) fn take(&self, into: &mut Vec<Delivery>) {
+        debug_assert!(
+            into.is_empty(),
+            "deliveries are handled before more are taken"
+        );
+        let mut inbox = self.inbox();
+        std::mem::swap(&mut inbox.deliveries, into);
+        inbox.event_bytes = 0;
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

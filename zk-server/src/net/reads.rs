@@ -1,0 +1,268 @@
+//! Reads: a look at local memory, encoded straight from the tree into the connection's output.
+
+use crate::net::link::Link;
+use crate::replica::Replica;
+use crate::tree::{Identity, NodeRef, Tree, WatchTable, mask, permits, who_am_i};
+use bytes::{BufMut, BytesMut};
+use std::borrow::Cow;
+use std::sync::MutexGuard;
+use zk_proto::jute::JuteMut;
+use zk_proto::{
+    ErrorCode, MultiOp, MultiResult, OpCode, Perms, ReplyHeader, Request, WatchEvent, WatchLists,
+    Xid, Zxid, frame,
+};
+
+/// One connection asking, under one look at the tree.
+pub(crate) struct Reader<'a> {
+    pub(crate) replica: &'a Replica,
+    pub(crate) tree: &'a Tree,
+    pub(crate) link: &'a Link,
+    pub(crate) identities: &'a [Identity],
+}
+
+type Answer = Result<(), ErrorCode>;
+
+impl Reader<'_> {
+    /// Answers a request that only reads; what cannot be decoded is answered so.
+    pub(crate) fn answer(&self, xid: Xid, op: OpCode, body: &[u8], out: &mut BytesMut) {
+        let Ok(request) = Request::decode(op, body) else {
+            return self.refuse(xid, ErrorCode::MarshallingError, out);
+        };
+        // Catch-up events go out before the reply (client-protocol §8), so outside of its frame.
+        if let Request::SetWatches(lists) | Request::SetWatches2(lists) = &request
+            && let Err(code) = self.set_watches(lists, out)
+        {
+            return self.refuse(xid, code, out);
+        }
+        let xid = if op == OpCode::Ping { Xid::PING } else { xid };
+        let start = out.len();
+        let answer = frame::put_frame(out, |out| {
+            ReplyHeader {
+                xid,
+                zxid: self.tree.last_zxid(),
+                err: 0,
+            }
+            .encode(out);
+            self.body(&request, out)
+        });
+        if let Err(code) = answer {
+            out.truncate(start);
+            self.refuse(xid, code, out);
+        }
+    }
+
+    fn refuse(&self, xid: Xid, code: ErrorCode, out: &mut BytesMut) {
+        put_refusal(out, xid, self.tree.last_zxid(), code);
+    }
+
+    fn body(&self, request: &Request<'_>, out: &mut BytesMut) -> Answer {
+        match request {
+            Request::Exists { path, watch } => self.exists(path, *watch, out),
+            Request::GetData { path, watch } => self.get_data(path, *watch, out),
+            Request::GetAcl { path } => self.get_acl(path, out),
+            Request::GetChildren { path, watch } => {
+                self.get_children(path, *watch, out)?;
+                Ok(())
+            }
+            Request::GetChildren2 { path, watch } => {
+                self.get_children(path, *watch, out)?.stat().encode(out);
+                Ok(())
+            }
+            Request::MultiRead(ops) => {
+                for op in ops {
+                    self.part(op, out);
+                }
+                MultiResult::put_end(out);
+                Ok(())
+            }
+            Request::AddWatch { path, mode } => {
+                self.watches(1)?.add(self.link.id(), path, *mode);
+                out.put_i32(0);
+                Ok(())
+            }
+            Request::CheckWatches { path, kind } => {
+                let found = self.replica.watches().has(self.link.id(), path, *kind);
+                if found {
+                    Ok(())
+                } else {
+                    Err(ErrorCode::NoWatcher)
+                }
+            }
+            Request::RemoveWatches { path, kind } => {
+                let found = self.replica.watches().remove(self.link.id(), path, *kind);
+                if found {
+                    Ok(())
+                } else {
+                    Err(ErrorCode::NoWatcher)
+                }
+            }
+            Request::GetEphemerals { prefix } => {
+                self.ephemerals(prefix.as_deref(), out);
+                Ok(())
+            }
+            Request::GetAllChildrenNumber { path } => {
+                let node = self.readable(path)?;
+                out.put_i32(i32::try_from(node.descendant_count()).unwrap_or(i32::MAX));
+                Ok(())
+            }
+            Request::WhoAmI => {
+                let infos = who_am_i(self.identities);
+                zk_proto::Reply::WhoAmI(infos).encode(out);
+                Ok(())
+            }
+            Request::Sync { path } => {
+                // A quorum of one has committed whatever it has acknowledged to anyone (P5).
+                out.put_string(path);
+                Ok(())
+            }
+            Request::Ping | Request::SetWatches(_) | Request::SetWatches2(_) => Ok(()),
+            Request::Create(_)
+            | Request::Delete { .. }
+            | Request::SetData { .. }
+            | Request::SetAcl { .. }
+            | Request::Check { .. }
+            | Request::Multi(_)
+            | Request::Reconfig { .. }
+            | Request::Auth { .. }
+            | Request::Sasl { .. }
+            | Request::CloseSession => unreachable!("only reads come to this door"),
+        }
+    }
+
+    fn node(&self, path: &str) -> Result<NodeRef<'_>, ErrorCode> {
+        self.tree.get(path).ok_or(ErrorCode::NoNode)
+    }
+
+    fn permits(&self, node: &NodeRef<'_>, perms: Perms) -> bool {
+        permits(self.tree.rules(), node.acl(), self.identities, perms)
+    }
+
+    fn readable(&self, path: &str) -> Result<NodeRef<'_>, ErrorCode> {
+        let node = self.node(path)?;
+        if self.permits(&node, Perms::READ) {
+            Ok(node)
+        } else {
+            Err(ErrorCode::NoAuth)
+        }
+    }
+
+    /// The watches, unless the connection or the server would have too many with `more`.
+    fn watches(&self, more: usize) -> Result<MutexGuard<'_, WatchTable>, ErrorCode> {
+        self.replica
+            .watches_with_room(self.link.id(), more)
+            .ok_or(ErrorCode::ThrottledOp)
+    }
+
+    fn exists(&self, path: &str, watch: bool, out: &mut BytesMut) -> Answer {
+        if path.contains('\0') {
+            return Err(ErrorCode::BadArguments);
+        }
+        let found = self.readable(path);
+        // A missing node is what one may wait for; an unreadable one is not.
+        if watch && found.as_ref().err() != Some(&ErrorCode::NoAuth) {
+            self.watches(1)?.watch_data(self.link.id(), path);
+        }
+        found?.stat().encode(out);
+        Ok(())
+    }
+
+    fn get_data(&self, path: &str, watch: bool, out: &mut BytesMut) -> Answer {
+        let node = self.readable(path)?;
+        if watch {
+            self.watches(1)?.watch_data(self.link.id(), path);
+        }
+        out.put_buffer(node.data());
+        node.stat().encode(out);
+        Ok(())
+    }
+
+    fn get_children(
+        &self,
+        path: &str,
+        watch: bool,
+        out: &mut BytesMut,
+    ) -> Result<NodeRef<'_>, ErrorCode> {
+        let node = self.readable(path)?;
+        if watch {
+            self.watches(1)?.watch_children(self.link.id(), path);
+        }
+        put_children(&node, out);
+        Ok(node)
+    }
+
+    fn get_acl(&self, path: &str, out: &mut BytesMut) -> Answer {
+        let node = self.node(path)?;
+        if !self.permits(&node, Perms::READ.union(Perms::ADMIN)) {
+            return Err(ErrorCode::NoAuth);
+        }
+        let masked = if self.permits(&node, Perms::ADMIN) {
+            Cow::Borrowed(node.acl())
+        } else {
+            Cow::Owned(mask(node.acl()))
+        };
+        out.put_vector(&masked, |out, entry| entry.encode(out));
+        node.stat().encode(out);
+        Ok(())
+    }
+
+    fn ephemerals(&self, prefix: Option<&str>, out: &mut BytesMut) {
+        let paths: Vec<_> = self
+            .tree
+            .ephemerals_of(self.link.session(), prefix)
+            .collect();
+        out.put_strings(&paths);
+    }
+
+    fn part(&self, op: &MultiOp<'_>, out: &mut BytesMut) {
+        let start = out.len();
+        MultiResult::put_read_header(out, op.op());
+        // Watch flags inside a multiRead are ignored, as in Java.
+        let answer = match op {
+            MultiOp::GetData { path, .. } => self.get_data(path, false, out),
+            MultiOp::GetChildren { path, .. } => self.get_children(path, false, out).map(drop),
+            MultiOp::Create(_)
+            | MultiOp::Delete { .. }
+            | MultiOp::SetData { .. }
+            | MultiOp::Check { .. } => Err(ErrorCode::MarshallingError),
+        };
+        if let Err(code) = answer {
+            out.truncate(start);
+            MultiResult::Error(code.to_wire()).encode(out);
+        }
+    }
+
+    /// Restores a client's watches, or tells at once what it has missed (P12).
+    fn set_watches(&self, lists: &WatchLists<'_>, out: &mut BytesMut) -> Answer {
+        let asked = [
+            &lists.data,
+            &lists.exist,
+            &lists.child,
+            &lists.persistent,
+            &lists.recursive,
+        ];
+        let mut watches = self.watches(asked.iter().map(|list| list.len()).sum())?;
+        watches.set_watches(self.tree, self.link.id(), lists, |event, path| {
+            WatchEvent::put_frame(out, Zxid::NONE, event, path);
+        });
+        Ok(())
+    }
+}
+
+fn put_children(node: &NodeRef<'_>, out: &mut BytesMut) {
+    out.put_len(node.child_count());
+    for name in node.children() {
+        out.put_string(name);
+    }
+}
+
+/// Appends a reply that is nothing but an error.
+pub(crate) fn put_refusal(out: &mut BytesMut, xid: Xid, zxid: Zxid, code: ErrorCode) {
+    frame::put_frame(out, |out| {
+        ReplyHeader {
+            xid,
+            zxid,
+            err: code.to_wire(),
+        }
+        .encode(out);
+    });
+}

@@ -1,0 +1,356 @@
+//! The one loop: event, step, effects. The only place where the rooms meet; it decides nothing itself.
+//!
+//! ```text
+//!  connections ──Requests──► prepare ──► zab ──Append──► log thread
+//!                                          ▲                 │ fsync
+//!  connections ◄──Done, Event── apply ◄── Deliver ◄──Persisted┘
+//! ```
+//!
+//! Everything waiting is prepared under one look at the tree, written with one fsync, and applied
+//! under one guard: the cost of a lock, a wake-up and a flush is shared by all who wait.
+
+mod delivery;
+mod flight;
+mod reaper;
+mod sessions;
+mod snapshots;
+
+use crate::disk::log::{Log, LogFailure, Refused};
+use crate::disk::store::LogRecord;
+use crate::net::link::{Delivery, Link};
+use crate::replica::{Event, Replica, Submission};
+use crate::storage::Store;
+use crate::tree::{
+    Asker, Internal, Pending, ReapRules, Stamp, Standing, Tree, prepare, prepare_internal,
+    prepare_refusal, reapable,
+};
+use bytes::{Bytes, BytesMut};
+use flight::{Answer, Flight};
+use reaper::{Chore, Reaper};
+pub(crate) use sessions::LiveSessions;
+use snapshots::{Imaging, Trigger};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::info;
+use zk_proto::txn::TxnRecord;
+use zk_proto::{ErrorCode, Request, ServerId, SessionId, Xid, Zxid};
+use zk_zab::{Effect, Input, Time, Zab};
+
+/// How many events are handled before what they caused is carried out.
+const EVENTS_AT_ONCE: usize = 256;
+
+/// Why the loop had to stop. The process must not outlive it.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The log cannot be written: nothing may be acknowledged any more (P22).
+    #[error(transparent)]
+    Log(#[from] LogFailure),
+    /// The tree is not what the log says it is (P29).
+    #[error(
+        "transaction {zxid:#x} left the tree with another digest than its log entry has; what is in memory cannot be trusted. Restart: the tree is then rebuilt from disk"
+    )]
+    Digest {
+        /// The transaction.
+        zxid: Zxid,
+    },
+    /// A vital task panicked (P35).
+    #[error("the {0} stopped unexpectedly")]
+    Vital(&'static str),
+}
+
+/// The loop's own state.
+pub(crate) struct Node {
+    replica: Arc<Replica>,
+    events: UnboundedReceiver<Event>,
+    zab: Zab,
+    log: Log,
+    store: Store,
+    pending: Pending,
+    flight: Flight,
+    sessions: LiveSessions,
+    reaper: Reaper,
+    trigger: Trigger,
+    imaging: Option<Imaging>,
+    effects: Vec<Effect>,
+    appends: Vec<LogRecord>,
+    payload: BytesMut,
+    stopping: bool,
+}
+
+impl Node {
+    pub(crate) fn new(
+        replica: Arc<Replica>,
+        events: UnboundedReceiver<Event>,
+        log: Log,
+        store: Store,
+    ) -> Self {
+        let (now, wall) = (
+            replica.clock().now(),
+            replica.clock().wall_millis().unsigned_abs(),
+        );
+        let config = replica.config();
+        let tree = replica.tree();
+        let sessions = LiveSessions::of(&tree, config.sessions.tick_time, wall, now);
+        let zab = Zab::alone(ServerId::new(1), tree.last_zxid());
+        let reaper = Reaper::new(&config.containers, now);
+        let trigger = Trigger::new(&config.storage, wall);
+        drop(tree);
+        Self {
+            replica,
+            events,
+            zab,
+            log,
+            store,
+            pending: Pending::new(),
+            flight: Flight::default(),
+            sessions,
+            reaper,
+            trigger,
+            imaging: None,
+            effects: Vec::new(),
+            appends: Vec::new(),
+            payload: BytesMut::new(),
+            stopping: false,
+        }
+    }
+
+    /// Runs until it is told to stop or cannot go on.
+    pub(crate) async fn run(mut self) -> Result<(), Fatal> {
+        let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
+        while !(self.stopping && self.flight.is_empty()) {
+            let deadline = self.replica.clock().instant(self.deadline());
+            let received = self.events.recv_many(&mut events, EVENTS_AT_ONCE);
+            // Whether events came or the deadline did, both are looked at.
+            let _due = tokio::time::timeout_at(deadline, received).await;
+            let now = self.replica.clock().now();
+            for event in events.drain(..) {
+                self.on_event(event, now)?;
+            }
+            self.on_time(now);
+            self.hand_over_appends()?;
+        }
+        self.close()
+    }
+
+    fn deadline(&self) -> Time {
+        let deadlines = [
+            self.sessions.deadline(),
+            self.zab.deadline(),
+            self.imaging.as_ref().map(Imaging::deadline),
+        ];
+        deadlines
+            .into_iter()
+            .flatten()
+            .fold(self.reaper.deadline(), Time::min)
+    }
+
+    fn on_event(&mut self, event: Event, now: Time) -> Result<(), Fatal> {
+        match event {
+            Event::Connect {
+                link,
+                session,
+                password,
+                timeout,
+            } => {
+                self.on_connect(link, session, &password, timeout, now);
+            }
+            Event::Requests { link, requests } => self.on_requests(&link, requests, now),
+            Event::Gone { link } => self.sessions.on_gone(&link),
+            Event::Persisted { through } => self.on_persisted(through, now)?,
+            Event::LogFailed(failure) => return Err(failure.into()),
+            Event::TakeSnapshot => self.begin_snapshot(now),
+            Event::SnapshotEnded(event) => self.on_snapshot_ended(event),
+            Event::Ask(question) => question(&self.sessions, self.log.stats()),
+            Event::Stop => self.stopping = true,
+        }
+        Ok(())
+    }
+
+    fn on_connect(
+        &mut self,
+        link: Arc<Link>,
+        session: SessionId,
+        password: &[u8],
+        timeout: Duration,
+        now: Time,
+    ) {
+        if session == SessionId::NONE {
+            let session = self.sessions.allocate();
+            let timeout_millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+            let open = Internal::CreateSession {
+                session,
+                timeout: timeout_millis,
+            };
+            self.propose_internal(open, Answer::Connect(link, timeout), now);
+        } else {
+            let response = self
+                .sessions
+                .take_up(session, password, timeout, &link, now);
+            link.push_and_wake(Delivery::Connected(response));
+        }
+    }
+
+    /// A client's writes. Those of a connection that no longer speaks for its session are dropped.
+    fn on_requests(&mut self, link: &Arc<Link>, requests: Vec<Submission>, now: Time) {
+        if !self.sessions.speaks(link) {
+            self.replica.settled(requests.len());
+            return;
+        }
+        let replica = Arc::clone(&self.replica);
+        let tree = replica.tree();
+        let time = replica.clock().wall_millis();
+        for submission in requests {
+            let record = self.prepare(&tree, link.session(), time, &submission);
+            self.propose(record, Answer::Write(Arc::clone(link)), now);
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        tree: &Tree,
+        session: SessionId,
+        time: i64,
+        submission: &Submission,
+    ) -> TxnRecord {
+        let Submission {
+            xid,
+            op,
+            body,
+            identities,
+        } = submission;
+        let stamp = Stamp {
+            zxid: self.zab.next_zxid(),
+            time,
+        };
+        let asker = Asker {
+            session,
+            xid: *xid,
+            identities,
+            standing: Standing::Global,
+        };
+        match Request::decode(*op, body) {
+            Err(_) => prepare_refusal(&asker, stamp, ErrorCode::MarshallingError),
+            Ok(Request::Reconfig { .. }) => {
+                prepare_refusal(&asker, stamp, ErrorCode::ReconfigDisabled)
+            }
+            Ok(Request::CloseSession) => {
+                self.sessions.closing(session);
+                let close = Internal::CloseSession { session, xid: *xid };
+                prepare_internal(tree, &mut self.pending, stamp, close)
+            }
+            Ok(request) => prepare(tree, &mut self.pending, &asker, stamp, &request, body),
+        }
+    }
+
+    /// What the server does by itself: sessions that begin or expire, nodes that have aged.
+    fn propose_internal(&mut self, what: Internal, answer: Answer, now: Time) {
+        let time = self.replica.clock().wall_millis();
+        let stamp = Stamp {
+            zxid: self.zab.next_zxid(),
+            time,
+        };
+        let record = {
+            let tree = self.replica.tree();
+            prepare_internal(&tree, &mut self.pending, stamp, what)
+        };
+        self.propose(record, answer, now);
+    }
+
+    fn propose(&mut self, record: TxnRecord, answer: Answer, now: Time) {
+        record.encode(&mut self.payload);
+        let payload: Bytes = self.payload.split().freeze();
+        self.flight.push(record, answer);
+        self.zab
+            .step(now, Input::Propose { payload }, &mut self.effects);
+        for effect in self.effects.drain(..) {
+            match effect {
+                Effect::Append { zxid, payload } => {
+                    self.trigger.count(payload.len());
+                    self.appends.push(LogRecord { zxid, payload });
+                }
+                Effect::Deliver { .. } => unreachable!("a proposal alone makes nothing stand"),
+            }
+        }
+    }
+
+    fn on_persisted(&mut self, through: Zxid, now: Time) -> Result<(), Fatal> {
+        self.zab
+            .step(now, Input::Persisted { through }, &mut self.effects);
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Deliver { through } => self.deliver(through)?,
+                Effect::Append { .. } => unreachable!("durability proposes nothing"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Everything proposed since the last time goes to the log as one batch. If the disk is far behind,
+    /// it waits here: connections stop reading long before much can gather.
+    fn hand_over_appends(&mut self) -> Result<(), Fatal> {
+        if self.appends.is_empty() {
+            return Ok(());
+        }
+        match self.log.append(std::mem::take(&mut self.appends)) {
+            Ok(()) => {}
+            Err(Refused::Full(batch)) => self.appends = batch,
+            // Its event with the reason is on its way.
+            Err(Refused::Dead(_)) => {}
+        }
+        Ok(())
+    }
+
+    fn on_time(&mut self, now: Time) {
+        for session in self.sessions.expire(now) {
+            info!(%session, "a session expired");
+            self.replica
+                .metrics()
+                .here()
+                .counters
+                .stale_sessions_expired
+                .increment();
+            let close = Internal::CloseSession {
+                session,
+                xid: Xid::INTERNAL,
+            };
+            self.propose_internal(close, Answer::Nobody, now);
+        }
+        while let Some(chore) = self.reaper.due(now) {
+            match chore {
+                Chore::Look => self.look_for_reapable(now),
+                Chore::Delete(path) => {
+                    self.propose_internal(Internal::Reap { path }, Answer::Nobody, now);
+                }
+            }
+        }
+        if self.trigger.is_due() {
+            self.begin_snapshot(now);
+        }
+        self.continue_snapshot(now);
+    }
+
+    fn look_for_reapable(&mut self, now: Time) {
+        let wall = self.replica.clock().wall_millis();
+        let max_never_used = self
+            .replica
+            .config()
+            .containers
+            .max_never_used
+            .unwrap_or_default();
+        let rules = ReapRules {
+            max_never_used: i64::try_from(max_never_used.as_millis()).unwrap_or(i64::MAX),
+        };
+        let tree = self.replica.tree();
+        self.reaper.found(reapable(&tree, wall, rules), now);
+    }
+
+    /// Lets go of everyone and makes all that was written durable.
+    fn close(mut self) -> Result<(), Fatal> {
+        self.abort_snapshot();
+        for link in self.replica.links() {
+            link.push_and_wake(Delivery::Close);
+        }
+        Ok(self.log.close()?)
+    }
+}

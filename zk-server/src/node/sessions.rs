@@ -1,0 +1,167 @@
+//! The sessions of a running server: which connection speaks for each, and when it was last heard.
+
+use crate::net::link::{Delivery, Link};
+use crate::session::{self, SessionIds, Tracker};
+use crate::tree::Tree;
+use hashbrown::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use zk_proto::{ConnectResponse, ServerId, SessionId};
+use zk_zab::Time;
+
+/// The table of live sessions. Every session of the tree that is not being closed is in it.
+pub(crate) struct LiveSessions {
+    ids: SessionIds,
+    tracker: Tracker,
+    voices: HashMap<SessionId, Voice, foldhash::fast::RandomState>,
+}
+
+/// Who speaks for a session.
+enum Voice {
+    /// A connection.
+    Link(Arc<Link>),
+    /// Nobody, since then.
+    Silent { last_heard: Time },
+}
+
+impl Voice {
+    fn last_heard(&self) -> Time {
+        match self {
+            Self::Link(link) => link.last_heard(),
+            Self::Silent { last_heard } => *last_heard,
+        }
+    }
+}
+
+impl LiveSessions {
+    /// Takes over the sessions of a tree: each gets a full timeout from now (P14).
+    pub(super) fn of(tree: &Tree, tick: Duration, wall_millis: u64, now: Time) -> Self {
+        let mut sessions = Self {
+            ids: SessionIds::starting_at(wall_millis, ServerId::new(1)),
+            tracker: Tracker::new(tick),
+            voices: HashMap::default(),
+        };
+        for (session, timeout) in tree.sessions() {
+            sessions.ids.skip_past(session);
+            let timeout = Duration::from_millis(u64::try_from(timeout).unwrap_or(0));
+            sessions.tracker.open(session, timeout, now);
+            sessions
+                .voices
+                .insert(session, Voice::Silent { last_heard: now });
+        }
+        sessions
+    }
+
+    pub(super) fn allocate(&mut self) -> SessionId {
+        self.ids.allocate()
+    }
+
+    /// When the next session may have expired.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.tracker.deadline()
+    }
+
+    /// Live sessions by the time at which each would expire.
+    pub(crate) fn by_expiry(&self) -> Vec<(Time, Vec<SessionId>)> {
+        let sorted = self.tracker.buckets();
+        sorted
+            .map(|(time, sessions)| (time, sessions.iter().copied().collect()))
+            .collect()
+    }
+
+    /// A session stands; its client is told.
+    pub(super) fn begin(
+        &mut self,
+        session: SessionId,
+        timeout: Duration,
+        link: &Arc<Link>,
+        now: Time,
+    ) -> ConnectResponse {
+        link.bind(session, timeout);
+        self.tracker.open(session, timeout, now);
+        self.voices.insert(session, Voice::Link(Arc::clone(link)));
+        ConnectResponse {
+            protocol_version: 0,
+            timeout: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
+            session,
+            password: session::password(session),
+            read_only: None,
+        }
+    }
+
+    /// A client wants its session back on a new connection.
+    ///
+    /// Whoever held it on this server is shown out first, before the password is looked at: that is
+    /// what Java does, and clients rely on the old connection being gone.
+    pub(super) fn take_up(
+        &mut self,
+        session: SessionId,
+        password: &[u8],
+        timeout: Duration,
+        link: &Arc<Link>,
+        now: Time,
+    ) -> ConnectResponse {
+        self.silence(session, now);
+        if !same_secret(password, &session::password(session)) || !self.tracker.is_open(session) {
+            return ConnectResponse::expired(None);
+        }
+        self.begin(session, timeout, link, now)
+    }
+
+    /// Closes the connection that speaks for a session.
+    fn silence(&mut self, session: SessionId, now: Time) {
+        if let Some(voice) = self.voices.get_mut(&session)
+            && let Voice::Link(link) = std::mem::replace(voice, Voice::Silent { last_heard: now })
+        {
+            link.push_and_wake(Delivery::Close);
+        }
+    }
+
+    /// Whether this connection still speaks for its session. One that was replaced does not, or its
+    /// late requests would be applied after newer ones (P3).
+    pub(super) fn speaks(&self, link: &Link) -> bool {
+        match self.voices.get(&link.session()) {
+            Some(Voice::Link(current)) => current.id() == link.id(),
+            Some(Voice::Silent { .. }) | None => false,
+        }
+    }
+
+    /// A connection is gone; its session may come back until it expires.
+    pub(super) fn on_gone(&mut self, link: &Link) {
+        if self.speaks(link) {
+            let last_heard = link.last_heard();
+            self.voices
+                .insert(link.session(), Voice::Silent { last_heard });
+        }
+    }
+
+    /// The session is being closed: nobody may take it up again, and it cannot expire any more.
+    pub(super) fn closing(&mut self, session: SessionId) {
+        self.tracker.close(session);
+    }
+
+    /// The session has ended. Returns the connection that spoke for it.
+    pub(super) fn end(&mut self, session: SessionId) -> Option<Arc<Link>> {
+        self.tracker.close(session);
+        match self.voices.remove(&session) {
+            Some(Voice::Link(link)) => Some(link),
+            Some(Voice::Silent { .. }) | None => None,
+        }
+    }
+
+    /// Which sessions have said nothing for too long.
+    pub(super) fn expire(&mut self, now: Time) -> Vec<SessionId> {
+        let voices = &self.voices;
+        self.tracker
+            .expire(now, |session| voices.get(&session).map(Voice::last_heard))
+    }
+}
+
+/// Compares in a time that does not tell where the first difference is.
+fn same_secret(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .fold(0, |difference, (a, b)| difference | (a ^ b))
+            == 0
+}

@@ -1,0 +1,273 @@
+//! What the loop and the connections share: the tree, the watches, who is connected, and the door to
+//! the loop. The loop alone writes the tree; connections look at it.
+
+use crate::config::Config;
+use crate::config::settings::Limits;
+use crate::disk::log::{LogFailure, LogStats};
+use crate::disk::snapshot::SnapshotEvent;
+use crate::metrics::Metrics;
+use crate::net::link::Link;
+use crate::node::LiveSessions;
+use crate::time::Clock;
+use crate::tree::{Identity, Rules, Tree, WatchTable, WatcherId};
+use bytes::Bytes;
+use dashmap::DashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
+use zk_proto::{OpCode, SessionId, Xid, Zxid};
+
+/// Something that happened to the loop. Closed: everything it reacts to is here.
+pub(crate) enum Event {
+    /// A client has said hello.
+    Connect {
+        link: Arc<Link>,
+        session: SessionId,
+        password: Vec<u8>,
+        timeout: Duration,
+    },
+    /// A client's writes, in its order.
+    Requests {
+        link: Arc<Link>,
+        requests: Vec<Submission>,
+    },
+    /// A connection is gone; its session is not.
+    Gone { link: Arc<Link> },
+    /// The log holds everything up to here.
+    Persisted { through: Zxid },
+    /// The log cannot be written any more.
+    LogFailed(LogFailure),
+    /// The snapshot's writer is done, or has given up.
+    SnapshotEnded(SnapshotEvent),
+    /// Take a snapshot now.
+    TakeSnapshot,
+    /// Someone wants to know what only the loop knows.
+    Ask(Question),
+    /// Finish what is in flight and stop.
+    Stop,
+}
+
+/// A look at the loop's own state: sessions by expiry, and the log's latencies.
+pub(crate) type Question = Box<dyn FnOnce(&LiveSessions, &LogStats) + Send>;
+
+/// A write, as its connection hands it over: not yet decoded, so that it could be forwarded as it is.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) xid: Xid,
+    pub(crate) op: OpCode,
+    pub(crate) body: Bytes,
+    pub(crate) identities: Arc<[Identity]>,
+}
+
+/// One server's shared state.
+pub(crate) struct Replica {
+    rules: Rules,
+    config: Config,
+    clock: Clock,
+    metrics: Metrics,
+    tree: RwLock<Tree>,
+    watches: Mutex<WatchTable>,
+    links: DashMap<WatcherId, Arc<Link>>,
+    next_link: AtomicU64,
+    outstanding: AtomicUsize,
+    trace_mask: AtomicI64,
+    door: UnboundedSender<Event>,
+}
+
+impl Replica {
+    pub(crate) fn new(
+        config: Config,
+        clock: Clock,
+        tree: Tree,
+        door: UnboundedSender<Event>,
+    ) -> Self {
+        Self {
+            config,
+            clock,
+            metrics: Metrics::default(),
+            rules: tree.rules().clone(),
+            tree: RwLock::new(tree),
+            watches: Mutex::default(),
+            links: DashMap::new(),
+            next_link: AtomicU64::new(1),
+            outstanding: AtomicUsize::new(0),
+            trace_mask: AtomicI64::new(306),
+            door,
+        }
+    }
+
+    pub(crate) const fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    pub(crate) const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.config.limits
+    }
+
+    /// The longest frame a client may send once it has a session.
+    pub(crate) const fn max_frame(&self) -> usize {
+        self.config.limits.jute_maxbuffer as usize
+    }
+
+    /// The longest frame a client may send before (H3).
+    pub(crate) fn greeting_limit(&self) -> usize {
+        self.max_frame()
+            .min(bytes_limit(self.config.limits.handshake_buffer))
+    }
+
+    /// How much of one client's requests, replies or events may wait.
+    pub(crate) fn connection_buffer(&self) -> usize {
+        bytes_limit(self.config.limits.connection_buffer)
+    }
+
+    /// What a client asks for, between what the operator allows.
+    pub(crate) fn clamp_timeout(&self, asked_millis: i32) -> Duration {
+        let sessions = &self.config.sessions;
+        let asked = Duration::from_millis(u64::try_from(asked_millis).unwrap_or(0));
+        asked.clamp(sessions.min_timeout, sessions.max_timeout)
+    }
+
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(crate) const fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// A look at the tree. Never held across an await.
+    pub(crate) fn tree(&self) -> RwLockReadGuard<'_, Tree> {
+        self.tree
+            .read()
+            .expect("a loop that panics under the tree's guard ends the server")
+    }
+
+    /// The loop's own guard.
+    pub(crate) fn tree_mut(&self) -> RwLockWriteGuard<'_, Tree> {
+        self.tree
+            .write()
+            .expect("a loop that panics under the tree's guard ends the server")
+    }
+
+    /// Taken only under a guard of the tree, so that no change slips between a look and a promise.
+    pub(crate) fn watches(&self) -> MutexGuard<'_, WatchTable> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The watches, if there is room for `more` of this watcher's.
+    pub(crate) fn watches_with_room(
+        &self,
+        watcher: WatcherId,
+        more: usize,
+    ) -> Option<MutexGuard<'_, WatchTable>> {
+        let watches = self.watches();
+        self.fits(&watches, watcher, more).then_some(watches)
+    }
+
+    fn fits(&self, watches: &WatchTable, watcher: WatcherId, more: usize) -> bool {
+        let within = |limit: Option<u64>, count: usize| {
+            limit.is_none_or(|limit| count.saturating_add(more) as u64 <= limit)
+        };
+        let counts = &self.metrics.here().limits;
+        if !within(
+            self.limits().watches_per_connection,
+            watches.count_of(watcher),
+        ) {
+            counts.limit_watches_per_session.increment();
+            return false;
+        }
+        if !within(self.limits().watches, watches.len()) {
+            counts.limit_watches.increment();
+            return false;
+        }
+        true
+    }
+
+    pub(crate) fn next_link_id(&self) -> WatcherId {
+        WatcherId(self.next_link.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn join(&self, link: &Arc<Link>) {
+        self.links.insert(link.id(), Arc::clone(link));
+    }
+
+    pub(crate) fn link(&self, id: WatcherId) -> Option<Arc<Link>> {
+        self.links.get(&id).map(|link| Arc::clone(&link))
+    }
+
+    pub(crate) fn links(&self) -> Vec<Arc<Link>> {
+        self.links.iter().map(|link| Arc::clone(&link)).collect()
+    }
+
+    pub(crate) fn connection_count(&self) -> usize {
+        self.links.len()
+    }
+
+    /// A connection is gone: its watches go with it, its session stays until it expires.
+    pub(crate) fn leave(&self, link: &Arc<Link>) {
+        self.links.remove(&link.id());
+        {
+            let _tree = self.tree();
+            self.watches().forget(link.id());
+        }
+        self.send(Event::Gone {
+            link: Arc::clone(link),
+        });
+    }
+
+    /// Hands a client's writes to the loop.
+    pub(crate) fn submit(&self, link: &Arc<Link>, requests: Vec<Submission>) {
+        self.outstanding
+            .fetch_add(requests.len(), Ordering::Relaxed);
+        self.send(Event::Requests {
+            link: Arc::clone(link),
+            requests,
+        });
+    }
+
+    /// The loop has answered, or dropped, that many writes.
+    pub(crate) fn settled(&self, count: usize) {
+        self.outstanding.fetch_sub(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn outstanding(&self) -> usize {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Whether more writes are in process than all clients together may have.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.outstanding() > self.limits().global_outstanding as usize
+    }
+
+    /// What `gtmk` shows; nothing else depends on it.
+    pub(crate) fn trace_mask(&self) -> i64 {
+        self.trace_mask.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_trace_mask(&self, mask: i64) {
+        self.trace_mask.store(mask, Ordering::Relaxed);
+    }
+
+    /// Wakes the loop. A loop that has stopped hears nothing, and nobody waits for it.
+    pub(crate) fn send(&self, event: Event) {
+        let _stopped = self.door.send(event);
+    }
+}
+
+impl fmt::Debug for Replica {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replica")
+            .field("connections", &self.links.len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn bytes_limit(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,155 @@
+//! A server in this process: start, stop, start again on the same data.
+
+use crate::config::Config;
+use crate::net::listener::{self, Listener};
+use crate::node::{Fatal, Node};
+use crate::replica::{Event, Replica};
+use crate::time::Clock;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::info;
+
+/// Why a server did not start. Nothing is left behind: no port, no lock, no thread.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory cannot be used, or what is in it cannot be trusted.
+    #[error(transparent)]
+    Storage(#[from] crate::storage::StorageError),
+    /// The client address cannot be resolved or bound.
+    #[error("cannot listen on {address}: {error}; is another server running there?")]
+    Listen {
+        /// What was asked for.
+        address: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// A running server. Dropping it stops it without waiting; [`Server::stop`] waits.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let data = tempfile::tempdir()?;
+/// let server = zk_server::Server::start(zk_server::Config::in_process(data.path())).await?;
+/// println!("any ZooKeeper client may connect to {}", server.client_address().expect("a port"));
+/// server.stop().await?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    replica: Arc<Replica>,
+    address: Option<SocketAddr>,
+    listener: Option<JoinHandle<()>>,
+    node: Option<JoinHandle<Result<(), Fatal>>>,
+}
+
+impl Server {
+    /// Opens the data, recovers, binds the client port and serves. Must be called inside a tokio runtime.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let began = Instant::now();
+        let (door, events) = mpsc::unbounded_channel();
+        let opened = {
+            let (config, door) = (config.clone(), door.clone());
+            let open = tokio::task::spawn_blocking(move || crate::storage::open(&config, door));
+            open.await
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?
+        };
+        let socket = match &config.listen.client {
+            None => None,
+            Some(address) => Some(bind(address, config.listen.backlog).await?),
+        };
+        let address = socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        let replica = Arc::new(Replica::new(config, Clock::start(), opened.tree, door));
+        let node = Node::new(Arc::clone(&replica), events, opened.log, opened.store);
+        let node = tokio::spawn(node.run());
+        let listener =
+            socket.map(|socket| tokio::spawn(Listener::new(socket, Arc::clone(&replica)).run()));
+        info!(
+            address = address.map(tracing::field::display),
+            zxid = format_args!("{:#x}", replica.tree().last_zxid()),
+            nodes = replica.tree().node_count(),
+            took_ms = began.elapsed().as_millis(),
+            "serving"
+        );
+        Ok(Self {
+            replica,
+            address,
+            listener,
+            node: Some(node),
+        })
+    }
+
+    /// Where clients connect; `None` if the configuration has no client port.
+    pub const fn client_address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Takes a snapshot in the background.
+    pub fn take_snapshot(&self) {
+        self.replica.send(Event::TakeSnapshot);
+    }
+
+    /// Waits until the server ends by itself: it never does unless something is wrong (P22, P29, P35).
+    pub async fn failed(&mut self) -> Fatal {
+        match &mut self.node {
+            None => std::future::pending().await,
+            Some(node) => {
+                let ended = node.await;
+                self.node = None;
+                match ended {
+                    Ok(Err(fatal)) => fatal,
+                    Ok(Ok(())) | Err(_) => Fatal::Vital("loop"),
+                }
+            }
+        }
+    }
+
+    /// Takes no more clients, finishes what is in flight, closes the files. Sessions live on in them.
+    pub async fn stop(mut self) -> Result<(), Fatal> {
+        if let Some(listener) = self.listener.take() {
+            listener.abort();
+            let _aborted = listener.await;
+        }
+        self.replica.send(Event::Stop);
+        match self.node.take() {
+            None => Ok(()),
+            Some(node) => node.await.unwrap_or(Err(Fatal::Vital("loop"))),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            listener.abort();
+        }
+        self.replica.send(Event::Stop);
+    }
+}
+
+async fn bind(
+    address: &crate::config::settings::ClientAddress,
+    backlog: Option<u32>,
+) -> Result<tokio::net::TcpListener, StartError> {
+    let host = address.host.as_deref().unwrap_or("::");
+    let text = format!("{host}:{}", address.port);
+    let refuse = |error| StartError::Listen {
+        address: text.clone(),
+        error,
+    };
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for candidate in tokio::net::lookup_host((host, address.port))
+        .await
+        .map_err(refuse)?
+    {
+        match listener::bind(candidate, backlog) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(refuse(last))
+}

@@ -1,0 +1,403 @@
+//! From a configuration to an opened data directory: locked, recovered, with its log ready.
+//!
+//! The disk knows no tree and the tree no disk; they are introduced here.
+
+use crate::config::Config;
+use crate::config::settings;
+use crate::disk::files::{Files, RealFiles};
+use crate::disk::lock::{DirLock, LockError};
+use crate::disk::log::{Log, LogEvent, LogOptions};
+use crate::disk::names::Compression;
+use crate::disk::purge::{PurgeDirs, Retention, purge};
+use crate::disk::recovery::{self, RecoveryError, RecoveryOptions};
+use crate::disk::snapshot::{
+    Refusal, SnapshotEvent, SnapshotFailure, SnapshotFile, SnapshotLimits, SnapshotSink,
+    SnapshotTrailer, SnapshotWriter,
+};
+use crate::disk::store::StoreOptions;
+use crate::replica::Event;
+use crate::tree::{DigestAlgorithm, ImageProgress, Restore, Rules, Tree, Trust};
+use bytes::Bytes;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, mpsc};
+use tokio::sync::mpsc::UnboundedSender;
+use tracing::{error, info, warn};
+use zk_proto::txn::TxnRecord;
+use zk_proto::{Acl, SessionId, StoredStat, Zxid};
+
+/// Why a data directory cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// It is missing and must not be made.
+    #[error(
+        "Missing data directory {0}, and datadir.autocreate is false: create it, or check dataDir"
+    )]
+    Missing(PathBuf),
+    /// It cannot be made or written.
+    #[error("{path}: {error}; check the path and its permissions", path = path.display())]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It is in use.
+    #[error(transparent)]
+    Locked(#[from] LockError),
+    /// What is in it cannot be trusted.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// There is nothing in it, and it must not begin empty.
+    #[error(
+        "{0} holds no database, and db.autocreate is false: restore the data, or set db.autocreate=true"
+    )]
+    Empty(PathBuf),
+    /// The snapshot that must be there before the first write cannot be written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotFailure),
+    /// A thread cannot start.
+    #[error("cannot start the log's thread: {0}")]
+    Thread(io::Error),
+}
+
+/// What an opened directory holds.
+pub(crate) struct Opened {
+    pub(crate) tree: Tree,
+    pub(crate) log: Log,
+    pub(crate) store: Store,
+}
+
+/// The snapshots' side of a data directory, and its lock.
+pub(crate) struct Store {
+    files: Arc<dyn Files>,
+    config: settings::Storage,
+    snapshots: PathBuf,
+    logs: PathBuf,
+    limits: SnapshotLimits,
+    _lock: DirLock,
+}
+
+/// Opens, locks and recovers. Blocks for as long as that takes.
+pub(crate) fn open(config: &Config, door: UnboundedSender<Event>) -> Result<Opened, StorageError> {
+    let files: Arc<dyn Files> = Arc::new(RealFiles);
+    let (snapshots, logs) = (config.snapshot_dir(), config.log_dir());
+    for dir in [&snapshots, &logs] {
+        make_dir(&*files, dir, config.storage.datadir_autocreate)?;
+    }
+    let lock = DirLock::take(
+        &*files,
+        &config.storage.data_dir,
+        &config.storage.data_log_dir,
+    )?;
+    let store = Store {
+        files,
+        config: config.storage.clone(),
+        snapshots,
+        logs,
+        limits: SnapshotLimits {
+            field: field_limit(config),
+            ..SnapshotLimits::default()
+        },
+        _lock: lock,
+    };
+    let tree = store.recover(config)?;
+    let log = store.start_log(config, tree.last_zxid(), door)?;
+    Ok(Opened { tree, log, store })
+}
+
+fn make_dir(files: &dyn Files, dir: &Path, autocreate: bool) -> Result<(), StorageError> {
+    let unusable = |error| StorageError::Unusable {
+        path: dir.to_owned(),
+        error,
+    };
+    if files.kind(dir).map_err(unusable)?.is_some() {
+        return Ok(());
+    }
+    if !autocreate {
+        return Err(StorageError::Missing(dir.to_owned()));
+    }
+    files.create_dir(dir).map_err(unusable)
+}
+
+impl Store {
+    fn recover(&self, config: &Config) -> Result<Tree, StorageError> {
+        let mut options = RecoveryOptions::new(self.snapshots.clone(), self.logs.clone());
+        options.limits = self.limits;
+        options.txn_limit = field_limit(config);
+        options.trust_empty = self.config.trust_empty;
+        let mut recovering = Recovering::new(rules(config));
+        let recovered = recovery::recover(&*self.files, &options, &mut recovering)?;
+        let mut tree = recovering.finish(recovered.last);
+        if recovered.fresh && !self.config.db_autocreate {
+            return Err(StorageError::Empty(self.snapshots.clone()));
+        }
+        let orphans = tree.kill_orphans();
+        if orphans > 0 {
+            warn!(
+                orphans,
+                "ephemeral nodes of sessions that are gone were removed"
+            );
+        }
+        if recovered.snapshot.is_none() || orphans > 0 {
+            // Nobody, Java least of all, opens logs without a snapshot before them.
+            self.write_snapshot_now(&mut tree)?;
+        }
+        if !recovered.fresh {
+            info!(
+                snapshot = recovered.snapshot.map(|zxid| format!("{zxid:#x}")),
+                replayed = recovered.txns,
+                zxid = format_args!("{:#x}", recovered.last),
+                sessions = tree.session_count(),
+                nodes = tree.node_count(),
+                "data recovered"
+            );
+        }
+        Ok(tree)
+    }
+
+    fn start_log(
+        &self,
+        config: &Config,
+        last: Zxid,
+        door: UnboundedSender<Event>,
+    ) -> Result<Log, StorageError> {
+        let mut store = StoreOptions::new(self.logs.clone());
+        store.preallocate = self.config.prealloc;
+        store.force_sync = self.config.force_sync;
+        store.roll_above = self.config.txn_log_size_limit;
+        let mut options = LogOptions::new(store);
+        options.batch_count = config.storage.max_batch_size as usize;
+        options.flush_delay = self.config.flush_delay.unwrap_or_default();
+        options.flush_idle = self.config.max_write_queue_poll_time;
+        options.slow_fsync = self.config.fsync_warning_threshold;
+        let tell = move |event| {
+            let event = match event {
+                LogEvent::Persisted(through) => Event::Persisted { through },
+                LogEvent::Failed(failure) => Event::LogFailed(failure),
+                LogEvent::Rolled { .. } => return,
+            };
+            // A loop that has stopped has nothing to learn any more.
+            drop(door.send(event));
+        };
+        Log::start(Arc::clone(&self.files), options, last, tell).map_err(StorageError::Thread)
+    }
+
+    /// Whether snapshots end with the last zxid.
+    pub(crate) const fn writes_last_zxid(&self) -> bool {
+        self.config.serialize_last_zxid
+    }
+
+    /// Starts a thread that writes a snapshot from the pieces it is given.
+    pub(crate) fn write_snapshot(
+        &self,
+        zxid: Zxid,
+        on_event: impl FnOnce(SnapshotEvent) + Send + 'static,
+    ) -> io::Result<SnapshotWriter> {
+        let file = SnapshotFile {
+            dir: self.snapshots.clone(),
+            zxid,
+            compression: match self.config.compression {
+                settings::Compression::None => Compression::None,
+                settings::Compression::Gzip => Compression::Gzip,
+                settings::Compression::Snappy => Compression::Snappy,
+            },
+        };
+        SnapshotWriter::start(Arc::clone(&self.files), file, on_event)
+    }
+
+    /// Writes a snapshot of a tree that nobody else looks at yet, and waits for it.
+    fn write_snapshot_now(&self, tree: &mut Tree) -> Result<(), StorageError> {
+        const NODES_AT_ONCE: usize = 4096;
+        let mut piece = Vec::new();
+        let facts = tree
+            .begin_image(&mut piece)
+            .expect("no other image is being taken at start");
+        let (sender, ended) = mpsc::channel();
+        let writer = self
+            .write_snapshot(facts.zxid, move |event| drop(sender.send(event)))
+            .map_err(StorageError::Thread)?;
+        loop {
+            if !writer.push_waiting(Bytes::from(std::mem::take(&mut piece))) {
+                break;
+            }
+            let progress = tree.step_image(NODES_AT_ONCE, &mut piece);
+            if !matches!(progress, Ok(ImageProgress::More)) {
+                writer.push_waiting(Bytes::from(piece));
+                break;
+            }
+        }
+        tree.abort_image();
+        writer.finish(SnapshotTrailer {
+            digest: facts.digest.map(|digest| (facts.zxid, digest)),
+            last_zxid: self.writes_last_zxid().then_some(facts.zxid),
+        });
+        match ended.recv() {
+            Ok(SnapshotEvent::Written(_)) => Ok(()),
+            Ok(SnapshotEvent::Failed(failure)) => Err(failure.into()),
+            Ok(SnapshotEvent::Aborted(_)) | Err(_) => {
+                unreachable!("the snapshot was finished, and its thread says how")
+            }
+        }
+    }
+
+    /// Removes what no recovery needs any more, on a thread of its own.
+    pub(crate) fn purge(&self) {
+        if self.config.purge == settings::Purge::Never {
+            return;
+        }
+        let files = Arc::clone(&self.files);
+        let dirs = PurgeDirs {
+            snapshots: self.snapshots.clone(),
+            logs: self.logs.clone(),
+        };
+        let retention = Retention {
+            keep: self.config.retain_count as usize,
+            low_space: self.config.disk_headroom.unwrap_or(0),
+        };
+        let limits = self.limits;
+        let work = move || match purge(&*files, &dirs, retention, None, limits) {
+            Ok(plan) => {
+                let (snapshots, logs) = (plan.snapshots.len(), plan.logs.len());
+                if snapshots + logs > 0 {
+                    info!(snapshots, logs, "old files removed");
+                }
+            }
+            Err(error) => warn!(%error, "old snapshots and logs could not be removed"),
+        };
+        if let Err(error) = std::thread::Builder::new().name("purge".into()).spawn(work) {
+            error!(%error, "cannot start the purge");
+        }
+    }
+}
+
+/// What a peer, or a restarted server, reads of a single string, buffer or transaction.
+const fn field_limit(config: &Config) -> usize {
+    let limits = &config.limits;
+    (limits.jute_maxbuffer as usize).saturating_add(limits.jute_maxbuffer_extrasize as usize)
+}
+
+/// The rules of the tree, from what the operator wrote.
+fn rules(config: &Config) -> Rules {
+    use settings::DigestAlgorithm as Configured;
+    let security = &config.security;
+    let algorithm = match security.digest_algorithm {
+        Configured::Sha1 => DigestAlgorithm::Sha1,
+        Configured::Sha224 => DigestAlgorithm::Sha224,
+        Configured::Sha256 => DigestAlgorithm::Sha256,
+        Configured::Sha384 => DigestAlgorithm::Sha384,
+        Configured::Sha512 => DigestAlgorithm::Sha512,
+    };
+    Rules {
+        extended_types: config.misc.extended_types,
+        emulate_353: config.misc.emulate_353_ttl,
+        skip_acl: security.skip_acl,
+        enforce_quota: security.enforce_quota,
+        digest: config.storage.digest_enabled,
+        close_session_txn_list: config.sessions.close_session_txn,
+        max_txn_len: field_limit(config),
+        digest_auth: security.digest_scheme.then_some(algorithm),
+        super_digest: security
+            .super_digest
+            .as_ref()
+            .map(|secret| secret.reveal().to_owned()),
+        hash_seed: {
+            use std::hash::{BuildHasher, RandomState};
+            RandomState::new().hash_one(0)
+        },
+        ..Rules::default()
+    }
+}
+
+/// A tree on its way from the files.
+struct Recovering {
+    rules: Rules,
+    state: State,
+}
+
+enum State {
+    /// A snapshot is being poured in.
+    Restoring(Box<Restore>),
+    /// Transactions are being applied.
+    Applying(Box<Tree>),
+}
+
+impl Recovering {
+    fn new(rules: Rules) -> Self {
+        let state = State::Applying(Box::new(Tree::new(rules.clone())));
+        Self { rules, state }
+    }
+
+    fn restoring(&mut self) -> &mut Restore {
+        match &mut self.state {
+            State::Restoring(restore) => restore,
+            State::Applying(_) => unreachable!("a snapshot begins with a reset"),
+        }
+    }
+
+    fn finish(self, last: Zxid) -> Tree {
+        match self.state {
+            State::Restoring(_) => unreachable!("recovery ends with a whole tree"),
+            State::Applying(mut tree) => {
+                tree.advance_zxid(last);
+                // Recovery has compared every digest there was to compare.
+                tree.set_trust(Trust::Exact);
+                *tree
+            }
+        }
+    }
+}
+
+impl SnapshotSink for Recovering {
+    fn session(&mut self, session: SessionId, timeout: i32) -> Result<(), Refusal> {
+        Ok(self.restoring().session(session, timeout)?)
+    }
+
+    fn acl(&mut self, id: i64, acl: Vec<Acl>) -> Result<(), Refusal> {
+        Ok(self.restoring().acl(id, &acl)?)
+    }
+
+    fn node(
+        &mut self,
+        path: &str,
+        data: Option<Bytes>,
+        acl: i64,
+        stat: StoredStat,
+    ) -> Result<(), Refusal> {
+        Ok(self.restoring().node(path, data.as_deref(), acl, &stat)?)
+    }
+}
+
+impl recovery::Replica for Recovering {
+    fn reset(&mut self) {
+        self.state = State::Restoring(Box::new(Restore::new(self.rules.clone())));
+    }
+
+    fn restored(&mut self, zxid: Zxid) -> Result<(), Refusal> {
+        let empty = State::Applying(Box::new(Tree::new(self.rules.clone())));
+        if let State::Restoring(restore) = std::mem::replace(&mut self.state, empty) {
+            self.state = State::Applying(Box::new(restore.finish(zxid)?));
+        }
+        Ok(())
+    }
+
+    fn start_empty(&mut self) {
+        self.state = State::Applying(Box::new(Tree::new(self.rules.clone())));
+    }
+
+    /// Digests are compared by the recovery, which knows what of a snapshot can be trusted.
+    fn apply(&mut self, record: &TxnRecord, _payload: &Bytes) -> Result<(), Refusal> {
+        if let State::Applying(tree) = &mut self.state {
+            tree.set_trust(Trust::Unknown);
+            tree.apply(record);
+        }
+        Ok(())
+    }
+
+    fn digest(&self) -> Option<u64> {
+        match &self.state {
+            State::Restoring(_) => None,
+            State::Applying(tree) => tree.digest(),
+        }
+    }
+}
