@@ -1,0 +1,271 @@
+//! A client of few words for tests: blocking, honest about every byte, with no logic of its own.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::wildcard_enum_match_arm,
+    clippy::allow_attributes,
+    reason = "each test binary uses its own part"
+)]
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use zk_proto::jute::Reader;
+use zk_proto::{
+    ConnectRequest, ConnectResponse, Create, OpCode, Reply, ReplyHeader, Request, RequestHeader,
+    SessionId, WatchEvent, WireAcl, Xid, Zxid,
+};
+
+/// A connection with a session.
+pub struct Client {
+    stream: TcpStream,
+    next_xid: i32,
+    asked: VecDeque<(Xid, OpCode)>,
+    pub session: ConnectResponse,
+    pub events: Vec<(Zxid, WatchEvent)>,
+}
+
+/// A reply: its zxid, and what it says.
+pub type Answer = (Zxid, Result<Reply, i32>);
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        Self::connect_with(address, SessionId::NONE, &[0; 16], 10_000)
+    }
+
+    pub fn resume(address: SocketAddr, session: &ConnectResponse) -> io::Result<Self> {
+        Self::connect_with(address, session.session, &session.password, session.timeout)
+    }
+
+    pub fn connect_with(
+        address: SocketAddr,
+        session: SessionId,
+        password: &[u8],
+        timeout: i32,
+    ) -> io::Result<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: Zxid::ZERO,
+            timeout,
+            session,
+            password: Some(password.into()),
+            read_only: Some(false),
+        };
+        let mut payload = Vec::new();
+        request.encode(&mut payload);
+        write_frame(&mut stream, &payload)?;
+        let response = read_frame(&mut stream)?;
+        let session = ConnectResponse::decode(&response).map_err(io::Error::other)?;
+        Ok(Self {
+            stream,
+            next_xid: 1,
+            asked: VecDeque::new(),
+            session,
+            events: Vec::new(),
+        })
+    }
+
+    /// Sends without waiting.
+    pub fn send(&mut self, request: &Request<'_>) -> io::Result<Xid> {
+        let xid = Xid(self.next_xid);
+        self.next_xid += 1;
+        let op = request.op();
+        let mut payload = Vec::new();
+        RequestHeader { xid, op }.encode(&mut payload);
+        request.encode(&mut payload);
+        write_frame(&mut self.stream, &payload)?;
+        self.asked.push_back((xid, op));
+        Ok(xid)
+    }
+
+    /// The next reply, which must be that of the oldest request. Events before it are kept.
+    pub fn receive(&mut self) -> io::Result<Answer> {
+        loop {
+            let frame = read_frame(&mut self.stream)?;
+            let mut reader = Reader::new(&frame);
+            let header = ReplyHeader::decode(&mut reader).map_err(io::Error::other)?;
+            if header.xid == Xid::NOTIFICATION {
+                let event = WatchEvent::decode(reader.rest()).map_err(io::Error::other)?;
+                self.events.push((header.zxid, event));
+                continue;
+            }
+            let (xid, op) = self.asked.pop_front().expect("a reply without a request");
+            let expected = if op == OpCode::Ping { Xid::PING } else { xid };
+            assert_eq!(
+                header.xid, expected,
+                "replies come in the order of requests"
+            );
+            let reply = match header.err {
+                0 => Ok(Reply::decode(op, reader.rest()).map_err(io::Error::other)?),
+                err => Err(err),
+            };
+            return Ok((header.zxid, reply));
+        }
+    }
+
+    /// Sends and waits.
+    pub fn call(&mut self, request: &Request<'_>) -> io::Result<Result<Reply, i32>> {
+        self.send(request)?;
+        assert_eq!(self.asked.len(), 1, "call waits for one");
+        Ok(self.receive()?.1)
+    }
+
+    pub fn create(
+        &mut self,
+        path: &str,
+        data: &[u8],
+        flags: i32,
+    ) -> io::Result<Result<String, i32>> {
+        Ok(self
+            .call(&create(path, data, flags))?
+            .map(|reply| match reply {
+                Reply::Path(path) => path,
+                other => panic!("create answered {other:?}"),
+            }))
+    }
+
+    pub fn data(&mut self, path: &str) -> io::Result<Result<Vec<u8>, i32>> {
+        let request = Request::GetData {
+            path: path.into(),
+            watch: false,
+        };
+        Ok(self.call(&request)?.map(|reply| match reply {
+            Reply::Data(data, _) => data.unwrap_or_default().to_vec(),
+            other => panic!("getData answered {other:?}"),
+        }))
+    }
+
+    pub fn children(&mut self, path: &str) -> io::Result<Result<Vec<String>, i32>> {
+        let request = Request::GetChildren {
+            path: path.into(),
+            watch: false,
+        };
+        Ok(self.call(&request)?.map(|reply| match reply {
+            Reply::Names(names) => names,
+            other => panic!("getChildren answered {other:?}"),
+        }))
+    }
+
+    pub fn stream(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+}
+
+/// A create with the open ACL.
+pub fn create<'a>(path: &'a str, data: &'a [u8], flags: i32) -> Request<'a> {
+    Request::Create(Create {
+        op: OpCode::Create,
+        path: path.into(),
+        data: Some(data),
+        acl: Some(vec![WireAcl::from(zk_proto::Acl::world(
+            zk_proto::Perms::ALL,
+        ))]),
+        flags,
+        ttl: -1,
+    })
+}
+
+pub fn write_frame(stream: &mut impl Write, payload: &[u8]) -> io::Result<()> {
+    let len = i32::try_from(payload.len()).expect("a test's frame is small");
+    let mut frame = len.to_be_bytes().to_vec();
+    frame.extend_from_slice(payload);
+    stream.write_all(&frame)
+}
+
+pub fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut len = [0; 4];
+    stream.read_exact(&mut len)?;
+    let len = usize::try_from(i32::from_be_bytes(len)).expect("a reply has a length");
+    let mut payload = vec![0; len];
+    stream.read_exact(&mut payload)?;
+    Ok(payload)
+}
+
+/// A server process of its own, killed when dropped.
+pub struct Process {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl Process {
+    /// Starts the binary on a data directory and waits until it serves.
+    pub fn start(data: &std::path::Path, port: u16, settings: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zk-server"));
+        command.arg("start").arg(port.to_string()).arg(data);
+        for setting in settings {
+            command.arg("--set").arg(setting);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::inherit())
+            .env("RUST_LOG", "error")
+            .spawn()
+            .expect("the server's binary starts");
+        let mut process = Self {
+            child,
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+        };
+        process.wait_until_serving();
+        process
+    }
+
+    fn wait_until_serving(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            if let Ok(mut client) = Client::connect(self.address)
+                && client.session.timeout > 0
+            {
+                let _closed = client.call(&Request::CloseSession);
+                return;
+            }
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                panic!("the server ended with {status} instead of serving");
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the server does not serve within a minute"
+            );
+            std::thread::yield_now();
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn wait(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                return Some(status);
+            }
+            std::thread::yield_now();
+        }
+        None
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+    socket.local_addr().expect("it has an address").port()
+}
