@@ -11,7 +11,7 @@ use super::{CONFIG_PATH, Tree, Trust};
 use std::borrow::Cow;
 use std::sync::Arc;
 use zk_proto::path;
-use zk_proto::txn::{Creation, Txn, TxnHeader, TxnRecord};
+use zk_proto::txn::{Creation, Txn, TxnRecord};
 use zk_proto::{
     Acl, ErrorCode, EventType, MultiResult, Reply, SessionId, Stat, StoredStat, Version, Zxid,
 };
@@ -51,10 +51,10 @@ pub struct Change<'r> {
 
 /// Who and when, for every part of a transaction.
 #[derive(Clone, Copy)]
-struct Context {
-    session: SessionId,
-    zxid: Zxid,
-    time: i64,
+pub(super) struct Context {
+    pub(super) session: SessionId,
+    pub(super) zxid: Zxid,
+    pub(super) time: i64,
 }
 
 impl Tree {
@@ -113,66 +113,6 @@ impl Tree {
         let mut changes = Vec::new();
         let _stat = self.set_data(context, CONFIG_PATH, Some(text), Version(-1), &mut changes);
         changes
-    }
-
-    fn open_session(&mut self, header: &TxnHeader, timeout: i32) -> Outcome {
-        self.sessions.insert(header.session, timeout);
-        Outcome {
-            opened: Some((header.session, timeout)),
-            ..Outcome::of(Ok(Reply::Empty))
-        }
-    }
-
-    /// Deletes what the transaction lists, then what else the session owns here.
-    fn close_session<'r>(
-        &mut self,
-        context: Context,
-        paths: Option<&'r [String]>,
-        changes: &mut Vec<Change<'r>>,
-    ) -> Outcome {
-        for path in paths.unwrap_or_default() {
-            // Missing ones are no news: the list may be older than the snapshot.
-            self.remove(path, context.zxid, changes).unwrap_or_default();
-        }
-        self.remove_all_of(context.session, context.zxid, changes);
-        self.sessions.remove(&context.session);
-        Outcome {
-            closed: Some(context.session),
-            ..Outcome::of(Ok(Reply::Empty))
-        }
-    }
-
-    fn remove_all_of(
-        &mut self,
-        session: SessionId,
-        zxid: Zxid,
-        changes: &mut Vec<Change<'_>>,
-    ) -> usize {
-        let ids: Vec<NodeId> = self.ephemerals.of(session).collect();
-        for &id in &ids {
-            let path = self.nodes.path(id);
-            let mut own = Vec::new();
-            self.remove(&path, zxid, &mut own).unwrap_or_default();
-            for change in own {
-                changes.push(change.into_owned());
-            }
-        }
-        ids.len()
-    }
-
-    /// Removes the nodes of sessions that are not open: to be done before a server that was alone, or
-    /// became leader, serves its snapshot. Returns how many.
-    pub fn kill_orphans(&mut self) -> usize {
-        let orphaned: Vec<SessionId> = self
-            .ephemerals
-            .sessions()
-            .filter(|session| !self.sessions.contains_key(session))
-            .collect();
-        let zxid = self.last_zxid;
-        orphaned
-            .into_iter()
-            .map(|session| self.remove_all_of(session, zxid, &mut Vec::new()))
-            .sum()
     }
 
     fn apply_multi<'r>(
@@ -338,7 +278,7 @@ impl Tree {
         }
     }
 
-    fn remove<'r>(
+    pub(super) fn remove<'r>(
         &mut self,
         path: &'r str,
         zxid: Zxid,
@@ -407,7 +347,7 @@ fn key(path: &str) -> &str {
 }
 
 impl Outcome {
-    const fn of(result: Result<Reply, ErrorCode>) -> Self {
+    pub(super) const fn of(result: Result<Reply, ErrorCode>) -> Self {
         Self {
             result,
             opened: None,

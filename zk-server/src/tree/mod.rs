@@ -13,6 +13,7 @@
 mod access;
 mod acls;
 mod apply;
+mod apply_session;
 mod auth;
 mod digest;
 mod edit;
@@ -26,6 +27,7 @@ mod prepare;
 mod prepare_create;
 mod prepare_multi;
 mod prepare_session;
+mod prepare_write;
 mod quota;
 mod read;
 mod reap;
@@ -36,6 +38,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod watch_entries;
 
 pub use access::{Identity, mask, permits, who_am_i};
 pub use apply::{Applied, Change, Outcome};

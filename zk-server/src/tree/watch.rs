@@ -6,42 +6,13 @@
 
 use super::Tree;
 use super::apply::Change;
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use super::watch_entries::{Entries, Modes};
+use std::collections::BTreeSet;
 use zk_proto::{AddWatchMode, EventType, WatchLists, WatcherType, Zxid};
 
 /// A connection that watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatcherId(pub u64);
-
-/// The modes of one connection's watch on one path in one table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Modes(u8);
-
-impl Modes {
-    const STANDARD: Self = Self(1);
-    const PERSISTENT: Self = Self(2);
-    const RECURSIVE: Self = Self(4);
-    const ALL: Self = Self(7);
-
-    const fn has(self, mode: Self) -> bool {
-        self.0 & mode.0 != 0
-    }
-
-    const fn with(self, mode: Self) -> Self {
-        Self(self.0 | mode.0)
-    }
-
-    const fn without(self, mode: Self) -> Self {
-        Self(self.0 & !mode.0)
-    }
-
-    const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
 
 /// How much is being watched, in the data table only, as Java's `wchs` counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,150 +25,11 @@ pub struct WatchCounts {
     pub watches: usize,
 }
 
-/// One of the two tables.
-#[derive(Debug, Default)]
-struct Table {
-    /// By path: few watchers each, in order.
-    paths: HashMap<Arc<str>, Vec<(WatcherId, Modes)>, FixedState>,
-    /// By watcher: the same pairs, for dumps and for forgetting a connection.
-    watchers: BTreeMap<WatcherId, BTreeSet<Arc<str>>>,
-    watches: usize,
-    recursive: usize,
-}
-
-impl Table {
-    fn add(&mut self, watcher: WatcherId, path: &str, mode: Modes) {
-        let known = self.paths.get_key_value(path).map(|(path, _)| path.clone());
-        let path = known.unwrap_or_else(|| path.into());
-        let list = self.paths.entry(path.clone()).or_default();
-        let at = match list.binary_search_by_key(&watcher, |&(id, _)| id) {
-            Ok(at) => at,
-            Err(at) => {
-                list.insert(at, (watcher, Modes::default()));
-                self.watchers.entry(watcher).or_default().insert(path);
-                self.watches += 1;
-                at
-            }
-        };
-        let modes = &mut list[at].1;
-        if mode.has(Modes::RECURSIVE) && !modes.has(Modes::RECURSIVE) {
-            self.recursive += 1;
-        }
-        *modes = modes.with(mode);
-    }
-
-    fn modes(&self, watcher: WatcherId, path: &str) -> Modes {
-        let list = self.paths.get(path).map_or(&[][..], Vec::as_slice);
-        match list.binary_search_by_key(&watcher, |&(id, _)| id) {
-            Ok(at) => list[at].1,
-            Err(_) => Modes::default(),
-        }
-    }
-
-    /// Removes modes and says whether one of them was there.
-    fn remove(&mut self, watcher: WatcherId, path: &str, mode: Modes) -> bool {
-        let Some(list) = self.paths.get_mut(path) else {
-            return false;
-        };
-        let Ok(at) = list.binary_search_by_key(&watcher, |&(id, _)| id) else {
-            return false;
-        };
-        let before = list[at].1;
-        let after = before.without(mode);
-        if before.has(Modes::RECURSIVE) && !after.has(Modes::RECURSIVE) {
-            self.recursive -= 1;
-        }
-        list[at].1 = after;
-        if after.is_empty() {
-            list.remove(at);
-            if list.is_empty() {
-                self.paths.remove(path);
-            }
-            self.unlink(watcher, path);
-        }
-        before != after
-    }
-
-    /// A pair is gone from the list by path: forget it in the other.
-    fn unlink(&mut self, watcher: WatcherId, path: &str) {
-        self.watches -= 1;
-        if let Some(paths) = self.watchers.get_mut(&watcher) {
-            paths.remove(path);
-            if paths.is_empty() {
-                self.watchers.remove(&watcher);
-            }
-        }
-    }
-
-    fn forget(&mut self, watcher: WatcherId) {
-        for path in self.watchers.get(&watcher).cloned().unwrap_or_default() {
-            self.remove(watcher, &path, Modes::ALL);
-        }
-    }
-
-    /// Everyone who is to hear of a change at a path, each once; one-shot watches are used up.
-    fn trigger(&mut self, path: &str) -> Vec<WatcherId> {
-        let mut told = Vec::new();
-        let mut spent = Vec::new();
-        if let Some(list) = self.paths.get_mut(path) {
-            told.extend(list.iter().map(|&(watcher, _)| watcher));
-            list.retain_mut(|(watcher, modes)| {
-                *modes = modes.without(Modes::STANDARD);
-                if modes.is_empty() {
-                    spent.push(*watcher);
-                }
-                !modes.is_empty()
-            });
-            if list.is_empty() {
-                self.paths.remove(path);
-            }
-        }
-        for watcher in spent {
-            self.unlink(watcher, path);
-        }
-        if self.recursive > 0 {
-            self.add_recursive_above(path, &mut told);
-        }
-        told
-    }
-
-    fn add_recursive_above(&self, path: &str, told: &mut Vec<WatcherId>) {
-        let direct = told.len();
-        for above in ancestors(path) {
-            let list = self.paths.get(above).map_or(&[][..], Vec::as_slice);
-            told.extend(
-                list.iter()
-                    .filter(|(_, modes)| modes.has(Modes::RECURSIVE))
-                    .map(|&(watcher, _)| watcher),
-            );
-        }
-        if told.len() > direct {
-            told.sort_unstable();
-            told.dedup();
-        }
-    }
-}
-
-/// The paths above a path, the root last.
-fn ancestors(path: &str) -> impl Iterator<Item = &str> {
-    let above = |path: &str| -> Option<usize> { path.rfind('/') };
-    std::iter::successors(Some(path), move |&at| {
-        if at == "/" {
-            return None;
-        }
-        match above(at)? {
-            0 => Some("/"),
-            slash => Some(&at[..slash]),
-        }
-    })
-    .skip(1)
-}
-
 /// All watches of a server.
 #[derive(Debug, Default)]
 pub struct WatchTable {
-    data: Table,
-    child: Table,
+    data: Entries,
+    child: Entries,
 }
 
 impl WatchTable {
@@ -330,7 +162,7 @@ impl WatchTable {
 
     /// How many watches one connection has, for a limit.
     pub fn count_of(&self, watcher: WatcherId) -> usize {
-        let count = |table: &Table| table.watchers.get(&watcher).map_or(0, BTreeSet::len);
+        let count = |table: &Entries| table.watchers.get(&watcher).map_or(0, BTreeSet::len);
         count(&self.data) + count(&self.child)
     }
 

@@ -294,34 +294,29 @@ impl Model {
         if parent_owner != 0 && parent_owner != CONTAINER && parent_owner >> 56 != -1 {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
-        let parent = self.node_mut(above);
-        parent.stat.cversion = Version(count + 1);
-        parent.stat.pzxid = Zxid::from_wire(at.zxid);
-        let zxid = Zxid::from_wire(at.zxid);
-        let stat = StoredStat {
-            czxid: zxid,
-            mzxid: zxid,
-            pzxid: zxid,
-            ctime: at.time,
-            mtime: at.time,
-            ephemeral_owner: match op {
-                19 => CONTAINER,
-                21 => -1 << 56 | ttl,
-                _ if ephemeral => at.session,
-                _ => 0,
-            },
-            ..StoredStat::default()
+        let owner = match op {
+            19 => CONTAINER,
+            21 => -1 << 56 | ttl,
+            _ if ephemeral => at.session,
+            _ => 0,
         };
+        self.count_child(at, above);
         let node = Node {
             data: data.clone(),
             acl,
-            stat,
+            stat: born(at, owner),
         };
         self.nodes.insert(path.clone(), node);
         Ok(match op {
             1 => Reply::Path(path),
             _ => Reply::PathStat(path.clone(), self.stat(&path)),
         })
+    }
+
+    fn count_child(&mut self, at: &At, path: &str) {
+        let parent = self.node_mut(path);
+        parent.stat.cversion.0 += 1;
+        parent.stat.pzxid = Zxid::from_wire(at.zxid);
     }
 
     fn delete(&mut self, at: &At, path: &str, version: i32) -> Result<Reply, ErrorCode> {
@@ -403,6 +398,19 @@ impl Model {
             self.remove(at, &path);
         }
         self.sessions.remove(&at.session);
+    }
+}
+
+fn born(at: &At, owner: i64) -> StoredStat {
+    let zxid = Zxid::from_wire(at.zxid);
+    StoredStat {
+        czxid: zxid,
+        mzxid: zxid,
+        pzxid: zxid,
+        ctime: at.time,
+        mtime: at.time,
+        ephemeral_owner: owner,
+        ..StoredStat::default()
     }
 }
 

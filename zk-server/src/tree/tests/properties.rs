@@ -165,7 +165,12 @@ impl Run {
             Op::Reap { path } => self
                 .scene
                 .prepare_internal(Internal::Reap { path: path.clone() }),
-            op => self.scene.prepare_as(session, &request_of(op)),
+            Op::Create { .. }
+            | Op::Delete { .. }
+            | Op::SetData { .. }
+            | Op::SetAcl { .. }
+            | Op::Check { .. }
+            | Op::Multi(_) => self.scene.prepare_as(session, &request_of(&step.op)),
         };
         let at = At {
             session: step.session,

@@ -300,7 +300,7 @@ fn what_was_missed_is_told_and_what_was_not_is_watched_again() {
     };
     let (mut table, mut told) = (WatchTable::new(), Vec::new());
     table.set_watches(tree, ONE, &lists, |event, path| {
-        told.push((event, path.to_owned()))
+        told.push((event, path.to_owned()));
     });
     assert_eq!(
         told,
