@@ -23,7 +23,6 @@ pub(super) struct Image {
     cursor: Option<NodeId>,
     /// Nodes written out of turn since the last step.
     spill: Vec<u8>,
-    written: usize,
 }
 
 impl Image {
@@ -51,7 +50,6 @@ impl Image {
         }
         for id in chain.into_iter().rev() {
             write(nodes, id, self.stamp, &mut self.spill);
-            self.written += 1;
         }
     }
 }
@@ -109,7 +107,6 @@ impl Tree {
             stamp: self.image_stamp,
             cursor: Some(ROOT),
             spill: Vec::new(),
-            written: 0,
         });
         Ok(ImageFacts {
             zxid: self.last_zxid,
@@ -134,7 +131,6 @@ impl Tree {
             };
             if self.nodes.get(id).stamp != image.stamp {
                 write(&mut self.nodes, id, image.stamp, out);
-                image.written += 1;
             }
             image.cursor = self.nodes.next_in(ROOT, id);
         }
