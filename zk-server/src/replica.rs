@@ -28,7 +28,7 @@ pub(crate) enum Event {
         password: Vec<u8>,
         timeout: Duration,
     },
-    /// A client's writes, in its order.
+    /// A client's writes, and its reads behind them, in its order.
     Requests {
         link: Arc<Link>,
         requests: Vec<Submission>,
@@ -52,9 +52,11 @@ pub(crate) enum Event {
 /// A look at the loop's own state: sessions by expiry, and the log's latencies.
 pub(crate) type Question = Box<dyn FnOnce(&LiveSessions, &LogStats) + Send>;
 
-/// A write, as its connection hands it over: not yet decoded, so that it could be forwarded as it is.
+/// A request, as its connection hands it over: not yet decoded, so that it could be forwarded as it is.
 #[derive(Debug)]
 pub(crate) struct Submission {
+    /// Whether it only reads, and came behind an unfinished write of the same client.
+    pub(crate) is_read: bool,
     pub(crate) xid: Xid,
     pub(crate) op: OpCode,
     pub(crate) body: Bytes,

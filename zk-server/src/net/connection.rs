@@ -174,6 +174,13 @@ impl Connection {
             .and_then(<[u8]>::first_chunk)
             .copied();
         let more = more.unwrap_or_default();
+        self.link.stats().received();
+        self.replica
+            .metrics()
+            .here()
+            .server
+            .packets_received
+            .increment();
         Ok(Some(
             probe::answer(&self.replica, &self.link, word, more).await,
         ))

@@ -26,7 +26,7 @@ pub(crate) struct Front {
     closing: bool,
 }
 
-/// A request whose turn has not come.
+/// A request that the loop has.
 struct Waiting {
     asked: Asked,
     bytes: usize,
@@ -41,14 +41,12 @@ struct Asked {
     since: Time,
 }
 
+/// What the loop was handed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// The loop has it.
     Write,
-    /// It reads, and an earlier write is unfinished. It sees the identities of the moment it came.
-    Read {
-        body: Bytes,
-        identities: Arc<[Identity]>,
-    },
+    /// It reads, and an earlier write is unfinished. The loop answers it in its turn.
+    Read,
 }
 
 /// By which door a request goes.
@@ -161,7 +159,7 @@ impl Front {
             if self.wants_deliveries() {
                 self.link.take(deliveries);
                 for delivery in deliveries.drain(..) {
-                    self.on_delivery(delivery, &tree, now);
+                    self.on_delivery(delivery, now);
                 }
             }
             self.on_input(input, &tree, now)?;
@@ -173,7 +171,7 @@ impl Front {
         Ok(())
     }
 
-    fn on_delivery(&mut self, delivery: Delivery, tree: &Tree, now: Time) {
+    fn on_delivery(&mut self, delivery: Delivery, now: Time) {
         match delivery {
             Delivery::Event(frame) => {
                 self.output.extend_from_slice(&frame);
@@ -183,24 +181,18 @@ impl Front {
                 self.link.stats().sent();
             }
             Delivery::Done { zxid, result } => {
-                let Some(waiting) = self.waiting.pop_front() else {
-                    return;
-                };
-                assert!(
-                    matches!(waiting.what, What::Write),
-                    "only writes are answered by the loop"
-                );
-                self.waiting_bytes -= waiting.bytes;
-                self.writes_waiting -= 1;
-                self.put_result(waiting.asked.xid, zxid, &result);
-                self.replica
-                    .metrics()
-                    .here()
-                    .latencies
-                    .updatelatency
-                    .record(took(waiting.asked, now));
-                self.answered(waiting.asked, zxid, now);
-                self.answer_waiting(tree, now);
+                let asked = self.take_waiting(What::Write);
+                self.put_result(asked.xid, zxid, &result);
+                let here = self.replica.metrics().here();
+                here.latencies.updatelatency.record(took(asked, now));
+                self.answered(asked, zxid, now);
+            }
+            Delivery::Answer { zxid, frame } => {
+                let asked = self.take_waiting(What::Read);
+                self.output.extend_from_slice(&frame);
+                let here = self.replica.metrics().here();
+                here.latencies.readlatency.record(took(asked, now));
+                self.answered(asked, zxid, now);
             }
             Delivery::Close => self.closing = true,
             Delivery::Connected(_) => unreachable!("the handshake is over"),
@@ -217,24 +209,19 @@ impl Front {
         }
     }
 
-    /// Answers the reads that waited for the write just finished.
-    fn answer_waiting(&mut self, tree: &Tree, now: Time) {
-        while let Some(Waiting {
-            what: What::Read { .. },
-            ..
-        }) = self.waiting.front()
-        {
-            let Some(Waiting {
-                asked,
-                bytes,
-                what: What::Read { body, identities },
-            }) = self.waiting.pop_front()
-            else {
-                return;
-            };
-            self.waiting_bytes -= bytes;
-            self.answer_read(asked, &body, &identities, tree, now);
-        }
+    /// The request whose answer has come.
+    fn take_waiting(&mut self, what: What) -> Asked {
+        let waiting = self
+            .waiting
+            .pop_front()
+            .expect("the loop answers what it was asked");
+        assert_eq!(
+            waiting.what, what,
+            "the loop answers in the order in which it was asked"
+        );
+        self.waiting_bytes -= waiting.bytes;
+        self.writes_waiting -= usize::from(what == What::Write);
+        waiting.asked
     }
 
     fn answer_read(
@@ -321,25 +308,15 @@ impl Front {
                 self.answer_read(asked, body, &identities, tree, now);
                 input.advance(end);
             }
-            Door::Read => {
-                let (body, identities) = (take_body(input, end), Arc::clone(&self.identities));
-                self.wait(asked, end, What::Read { body, identities });
-            }
-            Door::Write => {
-                let (body, identities) = (take_body(input, end), Arc::clone(&self.identities));
-                self.submissions.push(Submission {
-                    xid,
-                    op,
-                    body,
-                    identities,
-                });
-                self.writes_waiting += 1;
-                self.wait(asked, end, What::Write);
-            }
+            Door::Read => self.hand_over(asked, end, What::Read, take_body(input, end)),
+            Door::Write => self.hand_over(asked, end, What::Write, take_body(input, end)),
             Door::Auth => self.authenticate(&take_body(input, end))?,
             Door::Sasl => {
-                // No SASL is configured: Java answers with a null token.
-                input.advance(end);
+                // No SASL is configured: Java answers a token with none, and is upset by none.
+                match Request::decode(op, &take_body(input, end)) {
+                    Ok(Request::Sasl { token: Some(_) }) => {}
+                    _ => return Err(Ended::Undecodable),
+                }
                 frame::put_frame(&mut self.output, |out| {
                     ReplyHeader {
                         xid,
@@ -366,8 +343,17 @@ impl Front {
         self.link.stats().queued(xid);
     }
 
-    fn wait(&mut self, asked: Asked, bytes: usize, what: What) {
+    /// Leaves a request to the loop. It will be judged by the identities of the moment it came.
+    fn hand_over(&mut self, asked: Asked, bytes: usize, what: What, body: Bytes) {
+        self.submissions.push(Submission {
+            is_read: what == What::Read,
+            xid: asked.xid,
+            op: asked.op,
+            body,
+            identities: Arc::clone(&self.identities),
+        });
         self.waiting_bytes += bytes;
+        self.writes_waiting += usize::from(what == What::Write);
         self.waiting.push_back(Waiting { asked, bytes, what });
     }
 

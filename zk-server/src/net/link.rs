@@ -23,6 +23,8 @@ pub(crate) enum Delivery {
         zxid: Zxid,
         result: Result<Reply, ErrorCode>,
     },
+    /// The answer, as a whole frame, to the oldest read that was handed to the loop.
+    Answer { zxid: Zxid, frame: Bytes },
     /// A whole notification frame.
     Event(Bytes),
     /// The answer to the handshake.
@@ -56,7 +58,8 @@ struct Inbox {
 
 impl Link {
     pub(crate) fn new(id: WatcherId, peer: SocketAddr, inbox_limit: usize, now: Time) -> Self {
-        let ip = Identity::new("ip", peer.ip().to_canonical().to_string());
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let ip = Identity::new("ip", peer.ip().to_string());
         Self {
             id,
             peer,

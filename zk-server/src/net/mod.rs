@@ -8,4 +8,4 @@ mod front;
 pub(crate) mod link;
 pub(crate) mod listener;
 mod probe;
-mod reads;
+pub(crate) mod reads;

@@ -1,9 +1,10 @@
 //! Delivery: what stands is applied, and whoever waited hears of it.
 
-use super::flight::Answer;
+use super::flight::{Answer, Turn};
 use super::{Fatal, Node};
-use crate::net::link::Delivery;
-use crate::replica::Replica;
+use crate::net::link::{Delivery, Link};
+use crate::net::reads::Reader;
+use crate::replica::{Replica, Submission};
 use crate::tree::{Change, Outcome, Tree, permits};
 use bytes::BytesMut;
 use std::sync::Arc;
@@ -24,9 +25,14 @@ impl Node {
             let mut tree = replica.tree_mut();
             let mut applied = 0;
             while applied < APPLY_AT_ONCE
-                && let Some((record, answer)) = self.flight.pop_through(through)
+                && let Some(turn) = self.flight.pop_through(through)
             {
-                self.apply(&mut tree, &record, answer, &mut wakers)?;
+                match turn {
+                    Turn::Txn(record, answer) => {
+                        self.apply(&mut tree, &record, answer, &mut wakers)?;
+                    }
+                    Turn::Read(link, read) => wakers.extend(self.read(&tree, &link, &read)),
+                }
                 applied += 1;
             }
             drop(tree);
@@ -35,6 +41,33 @@ impl Node {
                 return Ok(());
             }
         }
+    }
+
+    /// Answers the reads at the front of the queue, when no transaction is before them any more.
+    pub(super) fn deliver_reads(&mut self) {
+        let replica = Arc::clone(&self.replica);
+        let mut wakers = Vec::new();
+        let tree = replica.tree();
+        while let Some(Turn::Read(link, read)) = self.flight.pop_through(tree.last_zxid()) {
+            wakers.extend(self.read(&tree, &link, &read));
+        }
+        drop(tree);
+        wakers.drain(..).for_each(Waker::wake);
+    }
+
+    fn read(&mut self, tree: &Tree, link: &Link, read: &Submission) -> Option<Waker> {
+        let reader = Reader {
+            replica: &self.replica,
+            tree,
+            link,
+            identities: &read.identities,
+        };
+        reader.answer(read.xid, read.op, &read.body, &mut self.replies);
+        let frame = self.replies.split().freeze();
+        link.push(Delivery::Answer {
+            zxid: tree.last_zxid(),
+            frame,
+        })
     }
 
     fn apply(

@@ -1,6 +1,8 @@
-//! Transactions between their proposal and their delivery, in order.
+//! What is between its proposal and its delivery, in order: transactions, and reads that their clients
+//! put between them.
 
 use crate::net::link::Link;
+use crate::replica::Submission;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,33 +19,47 @@ pub(super) enum Answer {
     Connect(Arc<Link>, Duration),
 }
 
+/// Something whose turn will come.
+pub(super) enum Turn {
+    /// A transaction, and who waits for it.
+    Txn(TxnRecord, Answer),
+    /// A read behind a client's own write: it sees that write and none of the client's later ones (P3).
+    Read(Arc<Link>, Submission),
+}
+
 /// The queue of what has been proposed and does not stand yet.
 #[derive(Default)]
 pub(super) struct Flight {
-    queue: VecDeque<(TxnRecord, Answer)>,
+    queue: VecDeque<Turn>,
+    txns: usize,
 }
 
 impl Flight {
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+    /// Whether no transaction is in flight.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.txns == 0
     }
 
-    pub(super) fn push(&mut self, record: TxnRecord, answer: Answer) {
-        debug_assert!(
-            self.queue
-                .back()
-                .is_none_or(|(last, _)| last.header.zxid < record.header.zxid),
-            "proposals are in order"
-        );
-        self.queue.push_back((record, answer));
+    pub(super) fn push_txn(&mut self, record: TxnRecord, answer: Answer) {
+        self.txns += 1;
+        self.queue.push_back(Turn::Txn(record, answer));
     }
 
-    /// The next one, if it is among those up to `through`.
-    pub(super) fn pop_through(&mut self, through: Zxid) -> Option<(TxnRecord, Answer)> {
-        let (next, _) = self.queue.front()?;
-        if next.header.zxid > through {
+    pub(super) fn push_read(&mut self, link: Arc<Link>, read: Submission) {
+        self.queue.push_back(Turn::Read(link, read));
+    }
+
+    /// The next one whose turn has come, when everything up to `through` stands.
+    pub(super) fn pop_through(&mut self, through: Zxid) -> Option<Turn> {
+        if let Turn::Txn(record, _) = self.queue.front()?
+            && record.header.zxid > through
+        {
             return None;
         }
-        self.queue.pop_front()
+        let turn = self.queue.pop_front();
+        if matches!(turn, Some(Turn::Txn(..))) {
+            self.txns -= 1;
+        }
+        turn
     }
 }

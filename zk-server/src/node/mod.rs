@@ -75,6 +75,7 @@ pub(crate) struct Node {
     effects: Vec<Effect>,
     appends: Vec<LogRecord>,
     payload: BytesMut,
+    replies: BytesMut,
     stopping: bool,
 }
 
@@ -111,6 +112,7 @@ impl Node {
             effects: Vec::new(),
             appends: Vec::new(),
             payload: BytesMut::new(),
+            replies: BytesMut::new(),
             stopping: false,
         }
     }
@@ -191,18 +193,28 @@ impl Node {
         }
     }
 
-    /// A client's writes. Those of a connection that no longer speaks for its session are dropped.
+    /// A client's requests. Those of a connection that no longer speaks for its session are dropped.
     fn on_requests(&mut self, link: &Arc<Link>, requests: Vec<Submission>, now: Time) {
         if !self.sessions.speaks(link) {
-            self.replica.settled(requests.len());
+            self.replica
+                .settled(requests.iter().filter(|request| !request.is_read).count());
             return;
         }
         let replica = Arc::clone(&self.replica);
-        let tree = replica.tree();
         let time = replica.clock().wall_millis();
+        let tree = replica.tree();
         for submission in requests {
-            let record = self.prepare(&tree, link.session(), time, &submission);
-            self.propose(record, Answer::Write(Arc::clone(link)), now);
+            if submission.is_read {
+                self.flight.push_read(Arc::clone(link), submission);
+            } else {
+                let record = self.prepare(&tree, link.session(), time, &submission);
+                self.propose(record, Answer::Write(Arc::clone(link)), now);
+            }
+        }
+        drop(tree);
+        if self.flight.is_empty() {
+            // The write that a read waited for has been delivered meanwhile.
+            self.deliver_reads();
         }
     }
 
@@ -218,6 +230,7 @@ impl Node {
             op,
             body,
             identities,
+            ..
         } = submission;
         let stamp = Stamp {
             zxid: self.zab.next_zxid(),
@@ -260,7 +273,7 @@ impl Node {
     fn propose(&mut self, record: TxnRecord, answer: Answer, now: Time) {
         record.encode(&mut self.payload);
         let payload: Bytes = self.payload.split().freeze();
-        self.flight.push(record, answer);
+        self.flight.push_txn(record, answer);
         self.zab
             .step(now, Input::Propose { payload }, &mut self.effects);
         for effect in self.effects.drain(..) {

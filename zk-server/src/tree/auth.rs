@@ -19,6 +19,10 @@ pub fn authenticate(
     scheme: &str,
     auth: Option<&[u8]>,
 ) -> Result<Vec<Identity>, AuthRefused> {
+    if scheme == "ip" {
+        // Every connection has its address among its identities already.
+        return Ok(Vec::new());
+    }
     let (("digest", Some(algorithm)), Some(auth)) = ((scheme, rules.digest_auth), auth) else {
         return Err(AuthRefused);
     };
