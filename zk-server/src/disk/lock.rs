@@ -91,3 +91,31 @@ fn lock(files: &dyn Files, dir: &Path) -> Result<Box<dyn Handle>, LockError> {
         Err(source) => Err(io(source)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::files::RealFiles;
+
+    #[test]
+    fn a_second_server_is_refused_and_a_stale_lock_is_not() {
+        let temp = tempfile::tempdir().unwrap();
+        let (data, logs) = (temp.path().join("data"), temp.path().join("logs"));
+        for dir in [&data, &logs] {
+            std::fs::create_dir(dir).unwrap();
+            // What a killed server left.
+            std::fs::write(dir.join(LOCK_NAME), "999999").unwrap();
+        }
+        let lock = DirLock::take(&RealFiles, &data, &logs).unwrap();
+        assert_eq!(lock.len(), 2);
+        let error = DirLock::take(&RealFiles, &logs, &logs).unwrap_err();
+        let pid = std::process::id();
+        assert!(matches!(error, LockError::Held { pid: Some(found), .. } if found == pid));
+        assert!(
+            error.to_string().contains(&format!("process {pid},")),
+            "{error}"
+        );
+        drop(lock);
+        assert_eq!(DirLock::take(&RealFiles, &data, &data).unwrap().len(), 1);
+    }
+}

@@ -510,3 +510,6 @@ impl<F: FnMut(LogEvent)> Writer<F> {
         self.store.save_mark(sync)
     }
 }
+
+#[cfg(test)]
+mod tests;

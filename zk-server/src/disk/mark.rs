@@ -208,3 +208,6 @@ pub fn find_seal(bytes: &[u8], mark: &Mark) -> Option<Seal> {
             Some(Seal { at, begin })
         })
 }
+
+#[cfg(test)]
+mod tests;

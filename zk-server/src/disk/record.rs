@@ -281,3 +281,6 @@ fn survivor_behind(bytes: &[u8], limit: usize) -> Survivor {
 pub(super) fn survivor_budget(len: usize, limit: usize) -> usize {
     len.saturating_mul(32).max(limit.saturating_mul(4))
 }
+
+#[cfg(test)]
+mod tests;

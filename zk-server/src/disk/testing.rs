@@ -73,6 +73,9 @@ pub(super) struct Memory {
     pub(super) nodes: Vec<(String, Option<Bytes>, i64, StoredStat)>,
     pub(super) base: Zxid,
     pub(super) applied: Vec<(Zxid, Bytes)>,
+    /// What it says its digest is: what the records say, but for one.
+    pub(super) digest: Option<u64>,
+    pub(super) differs_at: Option<Zxid>,
 }
 
 impl SnapshotSink for Memory {
@@ -100,7 +103,11 @@ impl SnapshotSink for Memory {
 
 impl Replica for Memory {
     fn reset(&mut self) {
-        *self = Self::default();
+        let differs_at = self.differs_at;
+        *self = Self {
+            differs_at,
+            ..Self::default()
+        };
     }
 
     fn restored(&mut self, zxid: Zxid) -> Result<(), Refusal> {
@@ -118,11 +125,15 @@ impl Replica for Memory {
             Ok(record)
         );
         self.applied.push((record.header.zxid, payload.clone()));
+        self.digest = record.digest.map(|found| found.digest);
+        if self.differs_at == Some(record.header.zxid) {
+            self.digest = Some(0xbad);
+        }
         Ok(())
     }
 
     fn digest(&self) -> Option<u64> {
-        None
+        self.digest
     }
 }
 

@@ -189,3 +189,6 @@ fn find_end(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,7 +149,7 @@ fn with_a_mark_no_damage_below_it_passes() {
             "version-3-header" | "dbid-77" => assert_eq!(ours.unwrap(), 0x34, "{name}"),
             // Behind the durable end is nothing that was ever acknowledged.
             "tail-length-minus-one" | "tail-length-huge" => {
-                assert_eq!(ours.unwrap(), 0x34, "{name}")
+                assert_eq!(ours.unwrap(), 0x34, "{name}");
             }
             _ => assert!(ours.is_err(), "{name}: {ours:?}"),
         }
@@ -356,4 +356,305 @@ fn whatever_fails_whenever_what_was_acknowledged_is_there_after_a_crash() {
         }
     }
     assert!(torn > 50, "only {torn} torn ends");
+}
+
+/// A directory of ours with records 1 to 12 in three batches; crashed or closed cleanly.
+fn ours(clean: bool) -> FaultyFiles {
+    let files = FaultyFiles::new(3);
+    begin(&files);
+    let mut options = StoreOptions::new(DIR.into());
+    (options.preallocate, options.nonce_seed) = (8 << 10, 42);
+    let mut store = LogStore::new(Arc::new(files.clone()), options, Zxid::ZERO);
+    for batch in 0..3 {
+        let zxids = batch * 4 + 1..=batch * 4 + 4;
+        let records: Vec<_> = zxids.map(|zxid| transaction(zxid, 100)).collect();
+        store.write(&records).unwrap();
+        store.sync().unwrap();
+    }
+    if clean {
+        store.roll().unwrap();
+    }
+    files
+}
+
+fn log_path() -> PathBuf {
+    Path::new(DIR).join("log.1")
+}
+
+/// Where record `number` of `ours` begins.
+fn place(number: u64) -> u64 {
+    16 + (number - 1) * 159
+}
+
+fn damage(files: &FaultyFiles, at: u64) {
+    files
+        .open(&log_path())
+        .unwrap()
+        .write_at(at, &[0x5a; 3])
+        .unwrap();
+}
+
+#[test]
+fn the_seal_tells_the_last_batch_from_what_was_durable_before_it() {
+    for number in 1..=12 {
+        let files = ours(false);
+        damage(&files, place(number) + 60);
+        let result = recover_all(&files);
+        if number <= 8 {
+            let error = result.unwrap_err();
+            let proof = tail::Proof::Durable(place(9));
+            assert!(matches!(&error, RecoveryError::Corrupt { proof: p, .. } if *p == proof));
+        } else {
+            assert_eq!(
+                result.unwrap().0.last.to_wire(),
+                i64::try_from(number).unwrap() - 1
+            );
+        }
+        let files = ours(true);
+        damage(&files, place(number) + 60);
+        assert!(
+            recover_all(&files).is_err(),
+            "record {number} after a clean end"
+        );
+    }
+}
+
+#[test]
+fn a_crash_without_a_torn_write_leaves_a_seal_that_goes() {
+    let files = ours(false);
+    let (recovered, _) = recover_all(&files).unwrap();
+    assert_eq!(
+        (recovered.last, recovered.cut.len()),
+        (Zxid::from_wire(12), 0)
+    );
+    assert_eq!(
+        read_all(&files, &log_path(), 1 << 20).unwrap().len() as u64,
+        place(13)
+    );
+}
+
+#[test]
+fn a_log_that_ends_before_what_was_durable_is_refused() {
+    for cut in [place(5), place(5) + 7, 16, 3] {
+        let files = ours(true);
+        files.open(&log_path()).unwrap().set_size(cut).unwrap();
+        let error = recover_all(&files).unwrap_err();
+        assert!(
+            error.to_string().contains("log.1") && error.to_string().contains("byte"),
+            "{error}"
+        );
+    }
+    let files = ours(true);
+    files.remove(&log_path()).unwrap();
+    let error = recover_all(&files).unwrap_err();
+    assert!(matches!(error, RecoveryError::TooShort { .. }), "{error}");
+    let files = ours(true);
+    let zeros = vec![0; 2000];
+    files
+        .open(&log_path())
+        .unwrap()
+        .write_at(place(5), &zeros)
+        .unwrap();
+    let error = recover_all(&files).unwrap_err();
+    assert!(matches!(error, RecoveryError::TooShort { .. }), "{error}");
+}
+
+#[test]
+fn what_java_had_to_truncate_is_abandoned_and_not_lost() {
+    let files = ours(true);
+    files.open(&log_path()).unwrap().set_size(place(9)).unwrap();
+    let snapshot = read_all(&files, &Path::new(DIR).join("snapshot.0"), 1 << 20).unwrap();
+    // As Java does after it truncated. What is in it does not matter here.
+    replace(&files, &Path::new(DIR).join("snapshot.8"), &snapshot).unwrap();
+    assert!(
+        recover_all(&files).is_err(),
+        "a standalone server truncates nothing"
+    );
+    let mut options = options();
+    options.current_epoch = Some(Epoch::new(1));
+    let recovered = recover(&files, &options, &mut Memory::default()).unwrap();
+    assert_eq!(recovered.last, Zxid::from_wire(8));
+    files.remove(&Path::new(DIR).join("snapshot.8")).unwrap();
+    assert!(
+        recover(&files, &options, &mut Memory::default()).is_err(),
+        "no snapshot there"
+    );
+}
+
+/// A log of Java's hand: records `zxids`, then `tail`.
+fn java_log(files: &FaultyFiles, zxids: &[i64], tail: &[u8]) {
+    let mut bytes = record::file_header().to_vec();
+    for zxid in zxids {
+        record::encode(&transaction(*zxid, 10).payload, &mut bytes).unwrap();
+    }
+    bytes.extend_from_slice(tail);
+    let path = Path::new(DIR).join(crate::disk::names::log_name(Zxid::from_wire(zxids[0])));
+    replace(files, &path, &bytes).unwrap();
+}
+
+/// Two logs of Java's, the first with a tail; what becomes of them.
+fn two_logs(first: &[i64], tail: &[u8], second: &[i64]) -> Result<i64, RecoveryError> {
+    let files = FaultyFiles::new(0);
+    begin(&files);
+    java_log(&files, first, tail);
+    java_log(&files, second, &[]);
+    recover_all(&files).map(|(recovered, _)| recovered.last.to_wire())
+}
+
+#[test]
+fn a_torn_end_that_java_left_behind_is_accepted_if_the_next_log_continues_it() {
+    let torn = [0, 0, 0, 0, 9, 9, 9, 9, 0, 0, 0];
+    assert_eq!(two_logs(&[1, 2], &torn, &[3, 4]).unwrap(), 4);
+    assert!(matches!(
+        two_logs(&[1, 2], &torn, &[4]),
+        Err(RecoveryError::Lost { .. })
+    ));
+    assert_eq!(
+        two_logs(&[1, 2], &torn, &[0x1_0000_0001]).unwrap(),
+        0x1_0000_0001
+    );
+    // A whole record in the dropped part, and an epoch between: it may have been acknowledged.
+    let mut survivor = vec![0, 0, 0, 0, 9, 9, 9, 9, 0, 0, 0, 0];
+    record::encode(&transaction(4, 10).payload, &mut survivor).unwrap();
+    let result = two_logs(&[1, 2], &survivor, &[0x1_0000_0001]);
+    assert!(
+        matches!(result, Err(RecoveryError::Lost { .. })),
+        "{result:?}"
+    );
+    assert_eq!(
+        two_logs(&[1, 2], &survivor, &[3]).unwrap(),
+        3,
+        "3 was given again"
+    );
+    let bad_sum = [0, 0, 0, 0, 9, 9, 9, 9, 0, 0, 0, 1, 7, b'B'];
+    let result = two_logs(&[1, 2], &bad_sum, &[3]);
+    assert!(
+        matches!(result, Err(RecoveryError::Corrupt { .. })),
+        "Java refuses it too"
+    );
+}
+
+#[test]
+fn gaps_and_steps_back_are_refused_inside_and_between_files() {
+    assert_eq!(two_logs(&[1, 2], &[], &[3]).unwrap(), 3);
+    assert_eq!(
+        two_logs(&[1, 2], &[], &[0x1_0000_0001]).unwrap(),
+        0x1_0000_0001
+    );
+    for (first, second) in [
+        (&[1, 2][..], &[4][..]),
+        (&[1, 3], &[4]),
+        (&[2], &[3]),
+        (&[1], &[0x1_0000_0002]),
+    ] {
+        let result = two_logs(first, &[], second);
+        assert!(
+            matches!(result, Err(RecoveryError::Gap { .. })),
+            "{first:?} {second:?}"
+        );
+    }
+    for (first, second) in [
+        (&[1, 2, 5][..], &[3][..]),
+        (&[1, 2, 2], &[3]),
+        (&[1, 2, 3], &[4, 3]),
+    ] {
+        let result = two_logs(first, &[], second);
+        assert!(
+            matches!(
+                result,
+                Err(RecoveryError::Regression { .. } | RecoveryError::Gap { .. })
+            ),
+            "{first:?} {second:?}"
+        );
+    }
+}
+
+#[test]
+fn a_transaction_nobody_knows_is_refused() {
+    let files = FaultyFiles::new(0);
+    begin(&files);
+    let mut payload = transaction(1, 10).payload.to_vec();
+    payload[31] = 99;
+    let mut bytes = record::file_header().to_vec();
+    record::encode(&payload, &mut bytes).unwrap();
+    replace(&files, &log_path(), &bytes).unwrap();
+    let error = recover_all(&files).unwrap_err();
+    assert!(
+        matches!(error, RecoveryError::Undecodable { offset: 16, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn half_written_files_are_removed_and_foreign_ones_are_not() {
+    let files = ours(true);
+    for name in ["snapshot.9.tmp", "currentEpoch.tmp", "notes.tmp"] {
+        replace(&files, &Path::new(DIR).join(name), b"half").unwrap();
+    }
+    let (recovered, _) = recover_all(&files).unwrap();
+    let dir = Path::new(DIR);
+    assert_eq!(
+        recovered.removed,
+        [dir.join("currentEpoch.tmp"), dir.join("snapshot.9.tmp")]
+    );
+    assert!(files.kind(&dir.join("notes.tmp")).unwrap().is_some());
+}
+
+#[test]
+fn a_replica_that_differs_is_not_served() {
+    let files = FaultyFiles::new(0);
+    copy_recorded("standalone-3.8.0", &files, Path::new(DIR));
+    let mut memory = Memory {
+        differs_at: Some(Zxid::from_wire(0x2b)),
+        ..Memory::default()
+    };
+    let error = recover(&files, &options(), &mut memory).unwrap_err();
+    let RecoveryError::DigestMismatch { zxid, computed, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((zxid, computed), (Zxid::from_wire(0x2b), 0xbad));
+}
+
+/// A snapshot named `name` that was finished when `stamp` was the last transaction.
+fn fuzzy(files: &FaultyFiles, name: i64, stamp: i64) {
+    let bytes = recorded("standalone-3.8.0/version-2/snapshot.0");
+    // Header, no sessions, ACLs, nodes and the first seal; the digest section is made anew.
+    let mut bytes = bytes[..bytes.len() - 33].to_vec();
+    bytes.extend_from_slice(&stamp.to_be_bytes());
+    bytes.extend_from_slice(&2_i32.to_be_bytes());
+    bytes.extend_from_slice(&0xd16e57_u64.to_be_bytes());
+    let seal = u64::from(simd_adler32::adler32(&bytes.as_slice()));
+    bytes.extend_from_slice(&seal.to_be_bytes());
+    bytes.extend_from_slice(b"\0\0\0\x01/");
+    let name = crate::disk::names::snapshot_name(Zxid::from_wire(name), Compression::None);
+    replace(files, &Path::new(DIR).join(name), &bytes).unwrap();
+}
+
+#[test]
+fn a_snapshot_of_several_moments_is_compared_at_its_last_one() {
+    let files = ours(true);
+    fuzzy(&files, 4, 8);
+    let differs = |at: i64| Memory {
+        differs_at: Some(Zxid::from_wire(at)),
+        ..Memory::default()
+    };
+    // Nothing is compared before the stamp; `differs_at` makes the replica have a digest at all.
+    assert!(recover(&files, &options(), &mut differs(7)).is_ok());
+    let error = recover(&files, &options(), &mut differs(8)).unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            RecoveryError::DigestMismatch {
+                expected: 0xd16e57,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    fuzzy(&files, 4, 13);
+    let error = recover_all(&files).unwrap_err();
+    assert!(
+        matches!(error, RecoveryError::SnapshotAhead { .. }),
+        "{error}"
+    );
 }
