@@ -1,3 +1,4 @@
+use super::queue::{Command, Waiting, fitting};
 use super::*;
 use crate::disk::fake::{Fault, FaultKind, FaultyFiles};
 use crate::disk::files::{Files, RealFiles};

@@ -1,7 +1,9 @@
 use super::*;
 use crate::disk::fake::{Fault, FaultKind, FaultyFiles};
 use crate::disk::files::{read_all, replace};
+use crate::disk::purge::{PurgeDirs, Retention, purge};
 use crate::disk::record;
+use crate::disk::snapshot::{SnapshotEvent, SnapshotFile, SnapshotTrailer, SnapshotWriter};
 use crate::disk::store::{LogStore, StoreOptions};
 use crate::disk::testing::{DIRECTORIES, Memory, copy_recorded, recorded, testdata, transaction};
 use std::sync::Arc;
@@ -286,11 +288,43 @@ fn workload(files: &FaultyFiles, acknowledged: &mut Zxid, written: &mut i64) -> 
         assert_eq!(acknowledged.to_wire(), *written);
         match batch {
             4 => store.save_mark(false)?,
-            6 | 10 => store.roll()?,
+            3 | 6 | 8 | 10 => {
+                store.roll()?;
+                snapshot_and_purge(files, *acknowledged)?;
+            }
             _ => {}
         }
     }
     store.roll()
+}
+
+/// A snapshot that may fail, and the purge that only a finished one allows (O7).
+fn snapshot_and_purge(files: &FaultyFiles, zxid: Zxid) -> io::Result<()> {
+    let (events, outcome) = std::sync::mpsc::channel();
+    let file = SnapshotFile {
+        dir: DIR.into(),
+        zxid,
+        compression: Compression::None,
+    };
+    let writer = SnapshotWriter::start(Arc::new(files.clone()), file, move |event| {
+        events.send(event).unwrap();
+    })?;
+    let empty = recorded("standalone-3.8.0/version-2/snapshot.0");
+    // Between the header and the first seal.
+    writer.push_waiting(Bytes::copy_from_slice(&empty[16..empty.len() - 46]));
+    writer.finish(SnapshotTrailer::default());
+    if !matches!(outcome.recv().unwrap(), SnapshotEvent::Written(_)) {
+        return Ok(());
+    }
+    let dirs = PurgeDirs {
+        snapshots: DIR.into(),
+        logs: DIR.into(),
+    };
+    let retention = Retention {
+        keep: 2,
+        low_space: 0,
+    };
+    purge(files, &dirs, retention, None, SnapshotLimits::default()).map(drop)
 }
 
 /// A first snapshot of nothing, as every server begins with.
@@ -301,14 +335,19 @@ fn begin(files: &FaultyFiles) {
 }
 
 fn check_prefix(memory: &Memory, acknowledged: Zxid, written: i64, about: &str) {
-    let last = memory.applied.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+    let base = memory.base.to_wire();
+    let last = memory.applied.last().map_or(memory.base, |(zxid, _)| *zxid);
     assert!(
         last >= acknowledged,
         "{about}: {acknowledged} was acknowledged, {last} is left"
     );
     assert!(last.to_wire() <= written, "{about}");
     for (at, (zxid, payload)) in memory.applied.iter().enumerate() {
-        assert_eq!(zxid.to_wire(), i64::try_from(at).unwrap() + 1, "{about}");
+        assert_eq!(
+            zxid.to_wire(),
+            base + i64::try_from(at).unwrap() + 1,
+            "{about}"
+        );
         let len = usize::try_from(zxid.to_wire() * 37 % 1500).unwrap();
         assert_eq!(
             *payload,
@@ -329,7 +368,7 @@ fn whatever_fails_whenever_what_was_acknowledged_is_there_after_a_crash() {
     for kind in kinds {
         let mut completed = false;
         for at in 1.. {
-            for seed in 0..12 {
+            for seed in 0..6 {
                 let files = FaultyFiles::new(at * 1000 + seed);
                 begin(&files);
                 files.plan(Fault { at, on: "", kind });
@@ -340,6 +379,10 @@ fn whatever_fails_whenever_what_was_acknowledged_is_there_after_a_crash() {
                 let (recovered, memory) =
                     recover_all(&files).unwrap_or_else(|error| panic!("{about}: {error}"));
                 check_prefix(&memory, acknowledged, written, &about);
+                assert!(
+                    !completed || memory.base > Zxid::ZERO,
+                    "snapshots were taken"
+                );
                 torn += recovered.cut.len();
                 // And on: the same directory serves again, and once more after a crash.
                 let mut last = recovered.last;
@@ -656,5 +699,33 @@ fn a_snapshot_of_several_moments_is_compared_at_its_last_one() {
     assert!(
         matches!(error, RecoveryError::SnapshotAhead { .. }),
         "{error}"
+    );
+}
+
+#[test]
+fn purge_trusts_no_snapshot_that_it_has_not_read() {
+    let files = ours(true);
+    for zxid in [4, 8, 12] {
+        fuzzy(&files, zxid, zxid);
+    }
+    let rotten = Path::new(DIR).join("snapshot.c");
+    files.open(&rotten).unwrap().write_at(30, b"rot").unwrap();
+    let dirs = PurgeDirs {
+        snapshots: DIR.into(),
+        logs: DIR.into(),
+    };
+    let retention = Retention {
+        keep: 2,
+        low_space: 0,
+    };
+    let plan = purge(&files, &dirs, retention, None, SnapshotLimits::default()).unwrap();
+    assert_eq!(
+        (plan.snapshots, plan.logs),
+        (vec!["snapshot.0".to_owned()], vec![])
+    );
+    let (recovered, _) = recover_all(&files).unwrap();
+    assert_eq!(
+        (recovered.snapshot, recovered.last),
+        (Some(Zxid::from_wire(8)), Zxid::from_wire(12))
     );
 }
