@@ -170,7 +170,8 @@ impl<'a> Reader<'a> {
 /// Decodes text as Java's UTF-8 decoder does: each malformed sequence becomes one U+FFFD.
 ///
 /// Rust and Java agree on what one malformed sequence is but for surrogates: Java's own writer emits
-/// them as three bytes (CESU-8) and its reader replaces those three by a single character.
+/// them as three bytes (CESU-8) and its reader replaces those three, or the two that are left of them,
+/// by a single character.
 fn decode_text(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -189,6 +190,7 @@ fn replace_malformed(mut bytes: &[u8]) -> String {
         text.push(char::REPLACEMENT_CHARACTER);
         let malformed = match bytes {
             [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..] => 3,
+            [0xed, 0xa0..=0xbf, ..] => 2,
             _ => chunk.invalid().len(),
         };
         bytes = bytes.get(malformed..).unwrap_or_default();
@@ -280,6 +282,8 @@ mod tests {
     fn malformed_text_is_replaced_where_java_replaces_it() {
         assert_eq!(decode_text(b"plain"), "plain");
         assert_eq!(decode_text(b"\xed\xa0\xbd\xed\xb8\x80"), "\u{fffd}\u{fffd}");
+        assert_eq!(decode_text(b"\xed\xa0"), "\u{fffd}");
+        assert_eq!(decode_text(b"\xed\xa0/"), "\u{fffd}/");
         assert_eq!(decode_text(b"a\xc3(b"), "a\u{fffd}(b");
         assert_eq!(decode_text(b"\xff\xfe"), "\u{fffd}\u{fffd}");
         assert_eq!(decode_text(b"end\xe2\x82"), "end\u{fffd}");
