@@ -99,6 +99,9 @@ pub struct TxnDigest {
 impl TxnDigest {
     /// The version of this implementation and of Java 3.6 to 3.9.
     pub const VERSION: i32 = 2;
+
+    /// Its length behind a transaction.
+    const WIRE_LEN: usize = 12;
 }
 
 /// A transaction as it stands in a log.
@@ -205,7 +208,7 @@ impl Txn {
             OpCode::CreateSession => Ok(Self::CreateSession {
                 timeout: reader.i32()?,
             }),
-            OpCode::CloseSession => Ok(Self::decode_close_session(reader)),
+            OpCode::CloseSession => Self::decode_close_session(reader),
             OpCode::Multi => Ok(Self::Multi(reader.vector(8, |reader| {
                 let op = OpCode::from_wire(reader.i32()?);
                 let record = reader.buffer()?.ok_or(DecodeError::Null)?;
@@ -224,17 +227,24 @@ impl Txn {
         }
     }
 
-    /// Up to 3.5, and with `closeSessionTxn.enabled=false`, the list is missing: then whatever follows
-    /// is not a list but a digest.
-    fn decode_close_session(reader: &mut Reader<'_>) -> Self {
-        let before = reader.clone();
-        let paths = reader
-            .vector(4, |reader| reader.string().map(Cow::into_owned))
-            .ok();
-        if paths.is_none() {
-            *reader = before;
-        }
-        Self::CloseSession { paths }
+    /// Up to 3.5, and with `closeSessionTxn.enabled=false`, the list is missing: then nothing follows, or
+    /// a digest. As in Java, a list that ends early counts as missing, and its pieces as nothing: read
+    /// as a digest they would accuse a good tree.
+    fn decode_close_session(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut list = reader.clone();
+        let paths = match list.vector(4, |reader| reader.string().map(Cow::into_owned)) {
+            Ok(paths) => {
+                *reader = list;
+                Some(paths)
+            }
+            Err(_) if reader.rest().len() == TxnDigest::WIRE_LEN => None,
+            Err(DecodeError::Truncated { .. }) => {
+                *reader = Reader::new(&[]);
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self::CloseSession { paths })
     }
 
     /// What may stand alone as well as inside a multi.
