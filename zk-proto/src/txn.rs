@@ -212,6 +212,13 @@ impl Txn {
             OpCode::Multi => Ok(Self::Multi(reader.vector(8, |reader| {
                 let op = OpCode::from_wire(reader.i32()?);
                 let record = reader.buffer()?.ok_or(DecodeError::Null)?;
+                // A multi has no such operations; to Java each is an invalid part.
+                if matches!(op, OpCode::SetAcl | OpCode::Reconfig) {
+                    return Err(DecodeError::Unknown {
+                        what: "the parts of a multi",
+                        value: op.to_wire(),
+                    });
+                }
                 Self::decode_part(
                     op,
                     &mut Reader::with_field_limit(record, record.len()),

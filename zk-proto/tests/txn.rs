@@ -319,3 +319,29 @@ fn pieces_of_a_list_are_not_a_digest() {
     let nonsense = [&[0, 0, 0, 1][..], &[0xff, 0xff, 0xff, 0xf0], &digest].concat();
     assert_eq!(close_session(&nonsense), Err(DecodeError::Length(-16)));
 }
+
+#[test]
+fn a_multi_has_only_the_parts_that_a_multi_can_ask_for() {
+    let part = |op: i32, record: &[u8]| {
+        let len = i32::try_from(record.len()).expect("a short record");
+        let mut bytes = vec![0; HEADER_LEN - 4];
+        bytes.extend(
+            [14_i32, 1, op, len]
+                .iter()
+                .flat_map(|word| word.to_be_bytes()),
+        );
+        bytes.extend(record);
+        decode(&bytes)
+    };
+    assert!(part(2, b"\0\0\0\x02/a").is_ok());
+    assert!(part(20, b"\0\0\0\x02/a").is_ok());
+    for (op, record) in [
+        (7, &b"\0\0\0\x02/a\0\0\0\0\0\0\0\x01"[..]),
+        (14, b"\0\0\0\0"),
+        (16, b"\0\0\0\x02/a\0\0\0\0\0\0\0\x01"),
+        (-10, b"\0\0\x4e\x20"),
+        (-11, b"\0\0\0\0"),
+    ] {
+        assert!(part(op, record).is_err(), "part {op}");
+    }
+}
