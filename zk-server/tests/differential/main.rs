@@ -77,11 +77,7 @@ fn main() -> ExitCode {
 
 fn settings() -> Result<Settings, String> {
     let number = |name: &str| env::var(name).ok().and_then(|text| text.parse().ok());
-    let only = env::var("DIFF_ONLY").ok().map(|text| {
-        text.split(',')
-            .filter_map(|n| n.trim().parse().ok())
-            .collect()
-    });
+    let only = env::var("DIFF_ONLY").ok().map(|text| numbers(&text));
     Ok(Settings {
         oracle: servers::oracle()?,
         subject: servers::subject()?,
@@ -94,6 +90,29 @@ fn settings() -> Result<Settings, String> {
         only,
         lenient: env::var("DIFF_LENIENT").is_ok_and(|value| value != "0"),
     })
+}
+
+/// `1,4-6` as 1, 4, 5, 6.
+fn numbers(text: &str) -> Vec<usize> {
+    text.split(',')
+        .filter_map(|part| {
+            let (from, to) = part.split_once('-').unwrap_or((part, part));
+            Some(from.trim().parse().ok()?..=to.trim().parse().ok()?)
+        })
+        .flatten()
+        .collect()
+}
+
+/// The reverse.
+fn ranges(numbers: &[usize]) -> String {
+    let runs = numbers.chunk_by(|a, b| a + 1 == *b);
+    let texts: Vec<String> = runs
+        .map(|run| match run {
+            [first, .., last] => format!("{first}-{last}"),
+            run => run.iter().map(ToString::to_string).collect(),
+        })
+        .collect();
+    texts.join(",")
 }
 
 /// What all profiles together have shown.
@@ -267,7 +286,6 @@ fn report_shrunk(
         run(settings, profile, script, candidate, false)
             .is_ok_and(|run| run.kinds.contains_key(signature))
     });
-    let list: Vec<String> = best.iter().map(ToString::to_string).collect();
     println!("after {tries} tries {} steps are left:", best.len());
     for n in best.iter().skip(best.len().saturating_sub(40)) {
         println!("  step {n}: {}", shorten(&format!("{:?}", script[*n])));
@@ -277,6 +295,6 @@ fn report_shrunk(
         settings.seed,
         share,
         profile.name,
-        list.join(",")
+        ranges(&best)
     );
 }

@@ -4,11 +4,16 @@
 use std::time::{Duration, Instant};
 
 /// How long to try.
-const BUDGET: Duration = Duration::from_secs(240);
+const BUDGET: Duration = Duration::from_secs(120);
 
 /// The fewest of `steps` (ascending, the last one failing) for which `fails` still holds.
 pub(crate) fn shrink(steps: Vec<usize>, mut fails: impl FnMut(&[usize]) -> bool) -> Vec<usize> {
     let deadline = Instant::now() + BUDGET;
+    if !fails(&steps) {
+        // A race: on one of the servers, or between them.
+        println!("NOT REPRODUCED: the same steps pass the second time");
+        return steps;
+    }
     let mut best = steps;
     for tail in [8, 64, 512, 4096] {
         if tail >= best.len() || Instant::now() > deadline {

@@ -22,6 +22,9 @@ pub(crate) struct Conn {
     buf: Vec<u8>,
     start: usize,
     gone: bool,
+    /// Where one read lands before it joins `buf`.
+    chunk: Box<[u8]>,
+    timeout: Duration,
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -37,6 +40,8 @@ impl Conn {
             buf: Vec::new(),
             start: 0,
             gone: false,
+            chunk: vec![0; READ_SIZE].into(),
+            timeout: Duration::ZERO,
         })
     }
 
@@ -125,13 +130,25 @@ impl Conn {
         if left.is_zero() {
             return Err(ErrorKind::TimedOut);
         }
-        self.stream
-            .set_read_timeout(Some(left))
-            .map_err(|e| e.kind())?;
-        let mut chunk = vec![0; READ_SIZE];
-        let count = self.stream.read(&mut chunk).map_err(|e| e.kind())?;
+        // Whole seconds, or the rest of the last one: one system call less for nearly every frame.
+        let wait = match left.as_secs() {
+            0 => left,
+            seconds => Duration::from_secs(seconds),
+        };
+        if wait != self.timeout {
+            self.stream
+                .set_read_timeout(Some(wait))
+                .map_err(|e| e.kind())?;
+            self.timeout = wait;
+        }
+        let count = match self.stream.read(&mut self.chunk) {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return self.fill(deadline);
+            }
+            other => other.map_err(|e| e.kind())?,
+        };
         self.buf
-            .extend_from_slice(chunk.get(..count).unwrap_or_default());
+            .extend_from_slice(self.chunk.get(..count).unwrap_or_default());
         self.gone = count == 0;
         Ok(count)
     }

@@ -120,7 +120,7 @@ const BOB: &str = "bob:LcrmCNs/wfVD+i5a5yaz89GyjIM=";
 const WORLD: (Option<&str>, Option<&str>) = (Some("world"), Some("anyone"));
 
 /// Single entries that are accepted.
-const GOOD: [Entry; 21] = [
+const GOOD: [Entry; 25] = [
     (31, WORLD.0, WORLD.1),
     (1, WORLD.0, WORLD.1),
     (3, WORLD.0, WORLD.1),
@@ -142,10 +142,15 @@ const GOOD: [Entry; 21] = [
     (31, Some("ip"), Some("fe80::/10")),
     (1, Some("digest"), Some("ü:ñ")),
     (1, Some("digest"), Some("u😀:h")),
+    // Whatever Java's parseInt takes is a number.
+    (31, Some("ip"), Some("+127.0.0.1")),
+    (31, Some("ip"), Some("0127.0.00.1/+08")),
+    (31, Some("ip"), Some("١٢٧.0.0.1")),
+    (31, Some("ip"), Some("1:2:3:4:5:6:7::")),
 ];
 
 /// Single entries that are refused, or expanded, or beyond decoding.
-const BAD: [Entry; 30] = [
+const BAD: [Entry; 33] = [
     (31, Some("auth"), Some("")),
     (9, Some("auth"), Some("ignored")),
     (31, Some("auth"), None),
@@ -168,6 +173,9 @@ const BAD: [Entry; 30] = [
     (31, Some("ip"), Some("1:2:3:4:5:6:7:8:9")),
     (31, Some("ip"), Some("::ffff:127.0.0.1")),
     (31, Some("ip"), Some("localhost")),
+    (31, Some("ip"), Some(" 127.0.0.1")),
+    (31, Some("ip"), Some("1::2::3")),
+    (31, Some("ip"), Some("::1%lo")),
     (31, Some("ip"), Some("")),
     (31, Some("ip"), None),
     (31, Some("super"), Some("")),
