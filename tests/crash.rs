@@ -3,14 +3,17 @@
 //!
 //! `KILL_ROUNDS` sets how often; a plain `cargo test` does a few.
 
+#[path = "support/process.rs"]
+mod process;
 mod support;
 
+use process::Process;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
-use support::{Client, Process, create, free_port};
+use support::{Client, create, free_port};
 use zk_proto::{Create, MultiOp, OpCode, Reply, Request, WireAcl};
 
 const WRITERS: usize = 4;
