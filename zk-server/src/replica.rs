@@ -68,7 +68,7 @@ pub(crate) struct Replica {
     rules: Rules,
     config: Config,
     clock: Clock,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
     tree: RwLock<Tree>,
     watches: Mutex<WatchTable>,
     links: DashMap<WatcherId, Arc<Link>>,
@@ -82,13 +82,14 @@ impl Replica {
     pub(crate) fn new(
         config: Config,
         clock: Clock,
+        metrics: Arc<Metrics>,
         tree: Tree,
         door: UnboundedSender<Event>,
     ) -> Self {
         Self {
             config,
             clock,
-            metrics: Metrics::default(),
+            metrics,
             rules: tree.rules().clone(),
             tree: RwLock::new(tree),
             watches: Mutex::default(),
@@ -139,7 +140,7 @@ impl Replica {
         &self.clock
     }
 
-    pub(crate) const fn metrics(&self) -> &Metrics {
+    pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 

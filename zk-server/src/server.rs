@@ -1,6 +1,7 @@
 //! A server in this process: start, stop, start again on the same data.
 
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::net::listener::{self, Listener};
 use crate::node::{Fatal, Node};
 use crate::replica::{Event, Replica};
@@ -52,9 +53,11 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let began = Instant::now();
         let (door, events) = mpsc::unbounded_channel();
+        let metrics = Arc::new(Metrics::default());
         let opened = {
-            let (config, door) = (config.clone(), door.clone());
-            let open = tokio::task::spawn_blocking(move || crate::storage::open(&config, door));
+            let (config, metrics, door) = (config.clone(), Arc::clone(&metrics), door.clone());
+            let open =
+                tokio::task::spawn_blocking(move || crate::storage::open(&config, metrics, door));
             open.await
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?
         };
@@ -63,7 +66,13 @@ impl Server {
             Some(address) => Some(bind(address, config.listen.backlog).await?),
         };
         let address = socket.as_ref().and_then(|socket| socket.local_addr().ok());
-        let replica = Arc::new(Replica::new(config, Clock::start(), opened.tree, door));
+        let replica = Arc::new(Replica::new(
+            config,
+            Clock::start(),
+            metrics,
+            opened.tree,
+            door,
+        ));
         let node = Node::new(Arc::clone(&replica), events, opened.log, opened.store);
         let node = tokio::spawn(node.run());
         let listener =

@@ -4,6 +4,7 @@
 
 use crate::config::Config;
 use crate::config::settings;
+use crate::disk::dirs::{DirError, Dirs};
 use crate::disk::files::{Files, RealFiles};
 use crate::disk::lock::{DirLock, LockError};
 use crate::disk::log::{Log, LogEvent, LogOptions};
@@ -15,12 +16,14 @@ use crate::disk::snapshot::{
     SnapshotTrailer, SnapshotWriter,
 };
 use crate::disk::store::StoreOptions;
+use crate::metrics::Metrics;
 use crate::replica::Event;
 use crate::tree::{DigestAlgorithm, ImageProgress, Restore, Rules, Tree, Trust};
 use bytes::Bytes;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, mpsc};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 use zk_proto::txn::TxnRecord;
@@ -29,19 +32,9 @@ use zk_proto::{Acl, SessionId, StoredStat, Zxid};
 /// Why a data directory cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// It is missing and must not be made.
-    #[error(
-        "Missing data directory {0}, and datadir.autocreate is false: create it, or check dataDir"
-    )]
-    Missing(PathBuf),
-    /// It cannot be made or written.
-    #[error("{path}: {error}; check the path and its permissions", path = path.display())]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        error: io::Error,
-    },
+    /// It is missing, or not what it should be.
+    #[error(transparent)]
+    Dirs(#[from] DirError),
     /// It is in use.
     #[error(transparent)]
     Locked(#[from] LockError),
@@ -50,7 +43,7 @@ pub enum StorageError {
     Recovery(#[from] RecoveryError),
     /// There is nothing in it, and it must not begin empty.
     #[error(
-        "{0} holds no database, and db.autocreate is false: restore the data, or set db.autocreate=true"
+        "{0} holds no database, and db.autocreate is false: restore the data, or set db.autocreate=true, or make an empty file named initialize in the log directory"
     )]
     Empty(PathBuf),
     /// The snapshot that must be there before the first write cannot be written.
@@ -72,65 +65,70 @@ pub(crate) struct Opened {
 pub(crate) struct Store {
     files: Arc<dyn Files>,
     config: settings::Storage,
-    snapshots: PathBuf,
-    logs: PathBuf,
+    dirs: Dirs,
     limits: SnapshotLimits,
+    metrics: Arc<Metrics>,
+    /// Held while old files are being removed.
+    purging: Arc<Mutex<()>>,
     _lock: DirLock,
 }
 
 /// Opens, locks and recovers. Blocks for as long as that takes.
-pub(crate) fn open(config: &Config, door: UnboundedSender<Event>) -> Result<Opened, StorageError> {
+pub(crate) fn open(
+    config: &Config,
+    metrics: Arc<Metrics>,
+    door: UnboundedSender<Event>,
+) -> Result<Opened, StorageError> {
+    let began = Instant::now();
     let files: Arc<dyn Files> = Arc::new(RealFiles);
-    let (snapshots, logs) = (config.snapshot_dir(), config.log_dir());
-    for dir in [&snapshots, &logs] {
-        make_dir(&*files, dir, config.storage.datadir_autocreate)?;
-    }
-    let lock = DirLock::take(
-        &*files,
-        &config.storage.data_dir,
-        &config.storage.data_log_dir,
-    )?;
+    let settings = &config.storage;
+    let dirs = Dirs::new(
+        settings.data_dir.clone(),
+        Some(settings.data_log_dir.clone()),
+    );
+    dirs.prepare(&*files, settings.datadir_autocreate)?;
+    let lock = DirLock::take(&*files, &dirs.data, &dirs.logs)?;
     let store = Store {
         files,
-        config: config.storage.clone(),
-        snapshots,
-        logs,
+        config: settings.clone(),
+        dirs,
         limits: SnapshotLimits {
             field: field_limit(config),
             ..SnapshotLimits::default()
         },
+        metrics,
+        purging: Arc::default(),
         _lock: lock,
     };
     let tree = store.recover(config)?;
     let log = store.start_log(config, tree.last_zxid(), door)?;
+    store
+        .metrics
+        .here()
+        .timings
+        .dbinittime
+        .record(began.elapsed());
     Ok(Opened { tree, log, store })
-}
-
-fn make_dir(files: &dyn Files, dir: &Path, autocreate: bool) -> Result<(), StorageError> {
-    let unusable = |error| StorageError::Unusable {
-        path: dir.to_owned(),
-        error,
-    };
-    if files.kind(dir).map_err(unusable)?.is_some() {
-        return Ok(());
-    }
-    if !autocreate {
-        return Err(StorageError::Missing(dir.to_owned()));
-    }
-    files.create_dir(dir).map_err(unusable)
 }
 
 impl Store {
     fn recover(&self, config: &Config) -> Result<Tree, StorageError> {
-        let mut options = RecoveryOptions::new(self.snapshots.clone(), self.logs.clone());
+        let mut options = RecoveryOptions::new(self.dirs.snapshots(), self.dirs.txns());
         options.limits = self.limits;
         options.txn_limit = field_limit(config);
         options.trust_empty = self.config.trust_empty;
+        options.drop_damaged_tail = self.config.drop_damaged_tail;
         let mut recovering = Recovering::new(rules(config));
         let recovered = recovery::recover(&*self.files, &options, &mut recovering)?;
         let mut tree = recovering.finish(recovered.last);
-        if recovered.fresh && !self.config.db_autocreate {
-            return Err(StorageError::Empty(self.snapshots.clone()));
+        if recovered.fresh {
+            // Asked for first: the file is to be gone once it has had its effect (or none).
+            let meant = self.dirs.take_initialize(&*self.files)?;
+            if !meant && !self.config.db_autocreate {
+                return Err(StorageError::Empty(self.dirs.snapshots()));
+            }
+        } else {
+            self.count_recovery(&recovered);
         }
         let orphans = tree.kill_orphans();
         if orphans > 0 {
@@ -156,13 +154,26 @@ impl Store {
         Ok(tree)
     }
 
+    fn count_recovery(&self, recovered: &recovery::Recovered) {
+        let here = self.metrics.here();
+        if recovered.snapshot.is_some() {
+            here.timings
+                .startup_snap_load_time
+                .record(recovered.restore_time);
+        }
+        here.timings
+            .startup_txns_load_time
+            .record(recovered.replay_time);
+        here.amounts.startup_txns_loaded.record(recovered.txns);
+    }
+
     fn start_log(
         &self,
         config: &Config,
         last: Zxid,
         door: UnboundedSender<Event>,
     ) -> Result<Log, StorageError> {
-        let mut store = StoreOptions::new(self.logs.clone());
+        let mut store = StoreOptions::new(self.dirs.txns());
         store.preallocate = self.config.prealloc;
         store.force_sync = self.config.force_sync;
         store.roll_above = self.config.txn_log_size_limit;
@@ -171,9 +182,17 @@ impl Store {
         options.flush_delay = self.config.flush_delay.unwrap_or_default();
         options.flush_idle = self.config.max_write_queue_poll_time;
         options.slow_fsync = self.config.fsync_warning_threshold;
+        let (metrics, synced) = (Arc::clone(&self.metrics), self.config.force_sync);
         let tell = move |event| {
             let event = match event {
-                LogEvent::Persisted(through) => Event::Persisted { through },
+                LogEvent::Persisted {
+                    through,
+                    took,
+                    txns,
+                } => {
+                    count_flush(&metrics, synced.then_some(took), txns);
+                    Event::Persisted { through }
+                }
                 LogEvent::Failed(failure) => Event::LogFailed(failure),
                 LogEvent::Rolled { .. } => return,
             };
@@ -195,7 +214,7 @@ impl Store {
         on_event: impl FnOnce(SnapshotEvent) + Send + 'static,
     ) -> io::Result<SnapshotWriter> {
         let file = SnapshotFile {
-            dir: self.snapshots.clone(),
+            dir: self.dirs.snapshots(),
             zxid,
             compression: match self.config.compression {
                 settings::Compression::None => Compression::None,
@@ -233,7 +252,11 @@ impl Store {
             last_zxid: self.writes_last_zxid().then_some(facts.zxid),
         });
         match ended.recv() {
-            Ok(SnapshotEvent::Written(_)) => Ok(()),
+            Ok(SnapshotEvent::Written(written)) => {
+                let timings = &self.metrics.here().timings;
+                timings.snapshottime.record(written.took);
+                Ok(())
+            }
             Ok(SnapshotEvent::Failed(failure)) => Err(failure.into()),
             Ok(SnapshotEvent::Aborted(_)) | Err(_) => {
                 unreachable!("the snapshot was finished, and its thread says how")
@@ -248,26 +271,41 @@ impl Store {
         }
         let files = Arc::clone(&self.files);
         let dirs = PurgeDirs {
-            snapshots: self.snapshots.clone(),
-            logs: self.logs.clone(),
+            snapshots: self.dirs.snapshots(),
+            logs: self.dirs.txns(),
         };
         let retention = Retention {
             keep: self.config.retain_count as usize,
             low_space: self.config.disk_headroom.unwrap_or(0),
         };
-        let limits = self.limits;
-        let work = move || match purge(&*files, &dirs, retention, None, limits) {
-            Ok(plan) => {
-                let (snapshots, logs) = (plan.snapshots.len(), plan.logs.len());
-                if snapshots + logs > 0 {
-                    info!(snapshots, logs, "old files removed");
+        let (limits, purging) = (self.limits, Arc::clone(&self.purging));
+        let work = move || {
+            // One at a time, or both would try to remove the same files.
+            let _alone = purging.lock().unwrap_or_else(PoisonError::into_inner);
+            match purge(&*files, &dirs, retention, None, limits) {
+                Ok(plan) => {
+                    let (snapshots, logs) = (plan.snapshots.len(), plan.logs.len());
+                    if snapshots + logs > 0 {
+                        info!(snapshots, logs, "old files removed");
+                    }
                 }
+                Err(error) => warn!(%error, "old snapshots and logs could not be removed"),
             }
-            Err(error) => warn!(%error, "old snapshots and logs could not be removed"),
         };
         if let Err(error) = std::thread::Builder::new().name("purge".into()).spawn(work) {
             error!(%error, "cannot start the purge");
         }
+    }
+}
+
+fn count_flush(metrics: &Metrics, fsync: Option<Duration>, txns: usize) {
+    let here = metrics.here();
+    here.amounts.sync_processor_batch_size.record(txns as u64);
+    if let Some(took) = fsync {
+        here.timings.fsynctime.record(took);
+        here.latencies
+            .sync_processor_queue_flush_time_ms
+            .record(took);
     }
 }
 

@@ -75,6 +75,7 @@ pub(super) fn build(values: &mut Values) -> Config {
         misc: Misc {
             extended_types: values.bool("extendedTypesEnabled"),
             emulate_353_ttl: values.bool("emulate353TTLNodes"),
+            pause_monitor: pause_monitor(values),
             my_id: None,
             config_file: None,
         },
@@ -157,6 +158,7 @@ fn storage(values: &mut Values) -> Storage {
         max_batch_size: number(values, "maxBatchSize"),
         compression: compression(values),
         trust_empty: trust_empty(values),
+        drop_damaged_tail: drop_damaged_tail(values),
         digest_enabled: values.bool("digest.enabled"),
         serialize_last_zxid: values.bool("serializeLastProcessedZxid.enabled"),
         retain_count: retain_count(values),
@@ -217,6 +219,14 @@ fn trust_empty(values: &mut Values) -> bool {
     trust
 }
 
+fn drop_damaged_tail(values: &mut Values) -> bool {
+    let drop = values.bool("log.dropDamagedTail");
+    if drop {
+        values.warn_at("log.dropDamagedTail", Caution::DropDamagedTail);
+    }
+    drop
+}
+
 fn retain_count(values: &mut Values) -> u32 {
     let wanted = values
         .int("autopurge.snapRetainCount")
@@ -266,6 +276,7 @@ fn limits(values: &mut Values) -> Limits {
         new_sessions_per_second: limit(values, "limit.newSessionsPerSecond"),
         new_sessions_per_ip_per_second: limit(values, "limit.newSessionsPerIpPerSecond"),
         multi_ops: limit(values, "limit.multiOps"),
+        authentication_burst_per_ip: limit(values, "limit.authenticationBurstPerIp"),
         soft_memory: limit(values, "limit.softMemory"),
         four_letter_reply: number(values, "limit.fourLetterReply"),
     }
@@ -274,7 +285,6 @@ fn limits(values: &mut Values) -> Limits {
 fn request_throttle(values: &Values) -> RequestThrottle {
     RequestThrottle {
         max_requests: limit(values, "request_throttle_max_requests"),
-        stall_time: millis(values, "request_throttle_stall_time"),
         drop_stale: values.bool("request_throttle_drop_stale"),
         stale_connection_check: values.bool("request_stale_connection_check"),
         stale_latency_check: values.bool("request_stale_latency_check"),
@@ -305,6 +315,16 @@ fn connection_throttle(values: &Values) -> ConnectionThrottle {
             local,
         }),
     }
+}
+
+fn pause_monitor(values: &Values) -> Option<PauseMonitor> {
+    let ms = |name| millis(values, name);
+    values.bool("jvm.pause.monitor").then(|| PauseMonitor {
+        // A monitor that never sleeps would itself be the load it looks for.
+        interval: ms("jvm.pause.sleep.time.ms").max(Duration::from_millis(10)),
+        info_above: ms("jvm.pause.info-threshold.ms"),
+        warn_above: ms("jvm.pause.warn-threshold.ms"),
+    })
 }
 
 fn security(values: &mut Values) -> Security {

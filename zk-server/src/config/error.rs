@@ -289,6 +289,10 @@ pub enum Caution {
         "snapshot.trust.empty=true: a lost snapshot will go unnoticed; remove it after the upgrade"
     )]
     TrustEmpty,
+    #[error(
+        "log.dropDamagedTail=true: a damaged last record is dropped, even if it was acknowledged; remove it after this start"
+    )]
+    DropDamagedTail,
     #[error("a super user is configured: whoever knows its password bypasses every ACL")]
     SuperUser,
     #[error("the value is not of the form super:<base64 digest>; nobody can authenticate with it")]

@@ -112,6 +112,8 @@ pub struct Storage {
     pub compression: Compression,
     /// Accept logs without any snapshot.
     pub trust_empty: bool,
+    /// Drop a damaged last record that may have been acknowledged.
+    pub drop_damaged_tail: bool,
     /// Keep and compare a digest of the tree.
     pub digest_enabled: bool,
     /// Write the last zxid at the end of a snapshot.
@@ -185,6 +187,8 @@ pub struct Limits {
     pub new_sessions_per_ip_per_second: Option<u64>,
     /// Operations in one multi.
     pub multi_ops: Option<u64>,
+    /// Failed attempts to authenticate from one address before the next ones wait.
+    pub authentication_burst_per_ip: Option<u64>,
     /// Memory above which writes that grow the tree are refused.
     pub soft_memory: Option<u64>,
     /// Longest answer to a four-letter word, in bytes.
@@ -205,8 +209,6 @@ pub struct Throttling {
 pub struct RequestThrottle {
     /// Requests let in at once; none is no throttle.
     pub max_requests: Option<u32>,
-    /// How long to wait before looking again.
-    pub stall_time: Duration,
     /// Drop stale requests instead of letting them in.
     pub drop_stale: bool,
     /// A request of a closed connection is stale.
@@ -335,6 +337,17 @@ pub struct Containers {
     pub max_never_used: Option<Duration>,
 }
 
+/// A look-out for moments at which the process got no processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PauseMonitor {
+    /// How often it looks.
+    pub interval: Duration,
+    /// A longer pause is worth a line.
+    pub info_above: Duration,
+    /// A longer pause is worth a warning.
+    pub warn_above: Duration,
+}
+
 /// The rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misc {
@@ -342,6 +355,8 @@ pub struct Misc {
     pub extended_types: bool,
     /// Read the time-to-live encoding of 3.5.3.
     pub emulate_353_ttl: bool,
+    /// Watch for moments at which the whole process stood still.
+    pub pause_monitor: Option<PauseMonitor>,
     /// This server's number, from `myid` or `ZOO_MY_ID`; a standalone does not need one.
     pub my_id: Option<i64>,
     /// The file the configuration was read from.

@@ -56,8 +56,15 @@ impl LogOptions {
 /// What the log has to say.
 #[derive(Debug)]
 pub enum LogEvent {
-    /// Everything up to this transaction is durable.
-    Persisted(Zxid),
+    /// A batch is durable, and so is everything before it.
+    Persisted {
+        /// Its last transaction.
+        through: Zxid,
+        /// How long the fsync took.
+        took: Duration,
+        /// How many transactions it was for.
+        txns: usize,
+    },
     /// A requested roll is done: what is appended from now on goes to a new file.
     Rolled {
         /// The last transaction of the files before.
@@ -310,7 +317,11 @@ impl<F: FnMut(LogEvent)> Writer<F> {
         let took = began.elapsed();
         let slow = took >= self.options.slow_fsync;
         self.stats.note(took, slow, batch);
-        (self.on_event)(LogEvent::Persisted(durable));
+        (self.on_event)(LogEvent::Persisted {
+            through: durable,
+            took,
+            txns: batch.len(),
+        });
         if slow {
             tracing::warn!(?took, zxid = %durable, "fsync of the log is slow");
         }

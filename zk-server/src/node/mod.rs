@@ -15,6 +15,7 @@ mod reaper;
 mod sessions;
 mod snapshots;
 
+use crate::config::settings::Purge;
 use crate::disk::log::{Log, LogFailure, Refused};
 use crate::disk::store::LogRecord;
 use crate::net::link::{Delivery, Link};
@@ -72,6 +73,8 @@ pub(crate) struct Node {
     reaper: Reaper,
     trigger: Trigger,
     imaging: Option<Imaging>,
+    /// When to remove old files, where that has an interval of its own.
+    next_purge: Option<Time>,
     effects: Vec<Effect>,
     appends: Vec<LogRecord>,
     payload: BytesMut,
@@ -96,6 +99,7 @@ impl Node {
         let zab = Zab::alone(ServerId::new(1), tree.last_zxid());
         let reaper = Reaper::new(&config.containers, now);
         let trigger = Trigger::new(&config.storage, wall);
+        let next_purge = matches!(config.storage.purge, Purge::Every(_)).then_some(now);
         drop(tree);
         Self {
             replica,
@@ -109,6 +113,7 @@ impl Node {
             reaper,
             trigger,
             imaging: None,
+            next_purge,
             effects: Vec::new(),
             appends: Vec::new(),
             payload: BytesMut::new(),
@@ -140,6 +145,7 @@ impl Node {
             self.sessions.deadline(),
             self.zab.deadline(),
             self.imaging.as_ref().map(Imaging::deadline),
+            self.next_purge,
         ];
         deadlines
             .into_iter()
@@ -341,6 +347,17 @@ impl Node {
             self.begin_snapshot(now);
         }
         self.continue_snapshot(now);
+        self.purge_if_due(now);
+    }
+
+    fn purge_if_due(&mut self, now: Time) {
+        if let (Some(due), Purge::Every(interval)) =
+            (self.next_purge, self.replica.config().storage.purge)
+            && due <= now
+        {
+            self.next_purge = Some(now + interval);
+            self.store.purge();
+        }
     }
 
     fn look_for_reapable(&mut self, now: Time) {

@@ -4,7 +4,7 @@
 //! write ever waits longer than a step takes.
 
 use super::Node;
-use crate::config::settings::Storage;
+use crate::config::settings::{Purge, Storage};
 use crate::disk::snapshot::{Pushed, SnapshotEvent, SnapshotTrailer, SnapshotWriter};
 use crate::replica::Event;
 use crate::tree::{ImageFacts, ImageProgress};
@@ -129,7 +129,11 @@ impl Node {
                     took_ms = written.took.as_millis(),
                     "snapshot written"
                 );
-                self.store.purge();
+                let timings = &self.replica.metrics().here().timings;
+                timings.snapshottime.record(written.took);
+                if self.replica.config().storage.purge == Purge::AfterEverySnapshot {
+                    self.store.purge();
+                }
             }
             SnapshotEvent::Failed(failure) => {
                 self.abort_snapshot();

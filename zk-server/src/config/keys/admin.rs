@@ -66,17 +66,13 @@ pub(super) const KEYS: &[Key] = &[
         "where the audit log goes")
         .without_effect("this release has no audit log"),
     parsed("jvm.pause.monitor", super::super::value::STRICT, "false", "bool",
-        "watch for pauses of the JVM")
-        .without_effect("there is no JVM to pause"),
+        "watch for moments at which the process stood still"),
     parsed("jvm.pause.warn-threshold.ms", int(0), "10000", "ms",
-        "a pause worth a warning")
-        .without_effect("there is no JVM to pause"),
+        "a pause worth a warning"),
     parsed("jvm.pause.info-threshold.ms", int(0), "1000", "ms",
-        "a pause worth a line")
-        .without_effect("there is no JVM to pause"),
+        "a pause worth a line"),
     parsed("jvm.pause.sleep.time.ms", int(0), "500", "ms",
-        "how often pauses are looked for")
-        .without_effect("there is no JVM to pause"),
+        "how often pauses are looked for; at least 10"),
     passed("messageTracker.Enabled", LENIENT, "false", "bool",
         "remember the last packets of learners")
         .without_effect("only an ensemble uses it"),

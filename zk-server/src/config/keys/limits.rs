@@ -18,7 +18,8 @@ pub(super) const KEYS: &[Key] = &[
         .also(&["requestThrottleLimit"]),
     passed("request_throttle_stall_time", loose(1), "100", "ms",
         "how long the throttle waits before it looks again")
-        .also(&["requestThrottleStallTime"]),
+        .also(&["requestThrottleStallTime"])
+        .without_effect("this throttle lets the next request in as soon as there is room"),
     passed("request_throttle_drop_stale", LENIENT, "true", "bool",
         "drop waiting requests that are stale")
         .also(&["requestThrottleDropStale"]),

@@ -1,7 +1,7 @@
 //! Limits that ZooKeeper does not have. Every buffer and table that a client can make grow has one,
 //! with a default generous enough that no ordinary use meets it.
 
-use super::super::value::{Kind, long};
+use super::super::value::{Kind, LENIENT, long};
 use super::{Key, own};
 
 /// Bytes or a count: 0 means no limit where the meaning says so.
@@ -27,10 +27,14 @@ pub(super) const KEYS: &[Key] = &[
         "new sessions from one address; 0 is unlimited"),
     own("limit.multiOps", COUNT, "100000", "count",
         "operations in one multi; 0 is unlimited"),
+    own("limit.authenticationBurstPerIp", COUNT, "10", "count",
+        "failed attempts to authenticate of one address before the next ones wait; 0 is unlimited"),
     own("limit.softMemory", COUNT, "0", "bytes",
         "above this much memory, writes that grow the tree are refused; 0 is off"),
     own("limit.fourLetterReply", BUFFER, "67108864", "bytes",
         "a longer answer to a four-letter word is cut"),
     own("storage.diskHeadroomBytes", COUNT, "33554432", "bytes",
         "free space below which client writes are refused; 0 is off"),
+    own("log.dropDamagedTail", LENIENT, "false", "bool",
+        "drop a damaged last record of the log that may have been acknowledged; for one start"),
 ];

@@ -57,7 +57,7 @@ fn a_clean_end_leaves_all_of_it_durable_and_the_file_as_java_leaves_it() {
         .iter()
         .position(|event| matches!(event, LogEvent::Rolled { last } if *last == zxid(5)));
     let persisted = events.iter().filter_map(|event| match event {
-        LogEvent::Persisted(zxid) => Some(zxid.to_wire()),
+        LogEvent::Persisted { through: zxid, .. } => Some(zxid.to_wire()),
         LogEvent::Rolled { .. } | LogEvent::Failed(_) => None,
     });
     assert!(
@@ -90,7 +90,9 @@ fn after_an_error_nothing_is_acknowledged_any_more() {
             let files = disk();
             let (log, events) = start(&files, options());
             log.append(batch(1..=2)).unwrap();
-            assert!(matches!(events.recv().unwrap(), LogEvent::Persisted(z) if z == zxid(2)));
+            assert!(
+                matches!(events.recv().unwrap(), LogEvent::Persisted { through: z, .. } if z == zxid(2))
+            );
             files.plan(Fault {
                 at: at.min(2),
                 on: "log.",
@@ -125,7 +127,9 @@ fn the_queue_is_bounded_in_bytes() {
     assert_eq!(log.append(batch(5..=9)), Err(Refused::Full(batch(5..=9))));
     // Closing does not wait for the delay.
     log.close().unwrap();
-    assert!(matches!(events.recv().unwrap(), LogEvent::Persisted(z) if z == zxid(4)));
+    assert!(
+        matches!(events.recv().unwrap(), LogEvent::Persisted { through: z, .. } if z == zxid(4))
+    );
 }
 
 #[test]
@@ -183,7 +187,7 @@ fn a_full_disk_is_met_on_what_was_reserved() {
             continue;
         }
         match events.recv().unwrap() {
-            LogEvent::Persisted(_) => {}
+            LogEvent::Persisted { .. } => {}
             LogEvent::Failed(failure) => break failure,
             LogEvent::Rolled { .. } => panic!("nobody asked"),
         }
