@@ -7,7 +7,7 @@ use crate::node::{Fatal, Node};
 use crate::replica::{Event, Replica};
 use crate::time::Clock;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -50,7 +50,7 @@ pub struct Server {
 
 impl Server {
     /// Opens the data, recovers, binds the client port and serves. Must be called inside a tokio runtime.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
+    pub async fn start(mut config: Config) -> Result<Self, StartError> {
         let began = Instant::now();
         let (door, events) = mpsc::unbounded_channel();
         let metrics = Arc::new(Metrics::default());
@@ -66,6 +66,10 @@ impl Server {
             Some(address) => Some(bind(address, config.listen.backlog).await?),
         };
         let address = socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        if let (Some(client), Some(bound)) = (&mut config.listen.client, address) {
+            // What is shown from here on is the port that was found.
+            client.port = bound.port();
+        }
         let replica = Arc::new(Replica::new(
             config,
             Clock::start(),
@@ -144,21 +148,34 @@ async fn bind(
     address: &crate::config::settings::ClientAddress,
     backlog: Option<u32>,
 ) -> Result<tokio::net::TcpListener, StartError> {
-    let host = address.host.as_deref().unwrap_or("::");
-    let text = format!("{host}:{}", address.port);
-    let refuse = |error| StartError::Listen {
-        address: text.clone(),
-        error,
+    let candidates: Vec<SocketAddr> = match &address.host {
+        Some(host) => match tokio::net::lookup_host((host.as_str(), address.port)).await {
+            Ok(found) => found.collect(),
+            Err(error) => return Err(refuse(format!("{host}:{}", address.port), error)),
+        },
+        // Every interface; the second for machines without IPv6.
+        None => vec![
+            (Ipv6Addr::UNSPECIFIED, address.port).into(),
+            (Ipv4Addr::UNSPECIFIED, address.port).into(),
+        ],
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for candidate in tokio::net::lookup_host((host, address.port))
-        .await
-        .map_err(refuse)?
-    {
+    for &candidate in &candidates {
         match listener::bind(candidate, backlog) {
             Ok(socket) => return Ok(socket),
+            // Another server has the port: the other family would only hide it.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return Err(refuse(candidate.to_string(), error));
+            }
             Err(error) => last = error,
         }
     }
-    Err(refuse(last))
+    let address = candidates
+        .first()
+        .map_or_else(String::new, SocketAddr::to_string);
+    Err(refuse(address, last))
+}
+
+fn refuse(address: String, error: io::Error) -> StartError {
+    StartError::Listen { address, error }
 }

@@ -55,7 +55,9 @@ impl Node {
         wakers.drain(..).for_each(Waker::wake);
     }
 
+    /// A read whose client has gone is not looked at: its watch would never be taken back.
     fn read(&mut self, tree: &Tree, link: &Link, read: &Submission) -> Option<Waker> {
+        self.replica.link(link.id())?;
         let reader = Reader {
             replica: &self.replica,
             tree,

@@ -122,8 +122,18 @@ impl Node {
         }
     }
 
-    /// Runs until it is told to stop or cannot go on.
+    /// Runs until it is told to stop or cannot go on. Either way nobody is left waiting for an answer.
     pub(crate) async fn run(mut self) -> Result<(), Fatal> {
+        let ended = self.serve().await;
+        self.abort_snapshot();
+        for link in self.replica.links() {
+            link.push_and_wake(Delivery::Close);
+        }
+        ended?;
+        Ok(self.log.close()?)
+    }
+
+    async fn serve(&mut self) -> Result<(), Fatal> {
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
         while !(self.stopping && self.flight.is_empty()) {
             let deadline = self.replica.clock().instant(self.deadline());
@@ -135,9 +145,9 @@ impl Node {
                 self.on_event(event, now)?;
             }
             self.on_time(now);
-            self.hand_over_appends()?;
+            self.hand_over_appends();
         }
-        self.close()
+        Ok(())
     }
 
     fn deadline(&self) -> Time {
@@ -199,9 +209,10 @@ impl Node {
         }
     }
 
-    /// A client's requests. Those of a connection that no longer speaks for its session are dropped.
+    /// A client's requests. Those of a connection that no longer speaks for its session are dropped, and
+    /// those that come after the stop: what is in flight must end some time.
     fn on_requests(&mut self, link: &Arc<Link>, requests: Vec<Submission>, now: Time) {
-        if !self.sessions.speaks(link) {
+        if self.stopping || !self.sessions.speaks(link) {
             self.replica
                 .settled(requests.iter().filter(|request| !request.is_read).count());
             return;
@@ -307,9 +318,9 @@ impl Node {
 
     /// Everything proposed since the last time goes to the log as one batch. If the disk is far behind,
     /// it waits here: connections stop reading long before much can gather.
-    fn hand_over_appends(&mut self) -> Result<(), Fatal> {
+    fn hand_over_appends(&mut self) {
         if self.appends.is_empty() {
-            return Ok(());
+            return;
         }
         match self.log.append(std::mem::take(&mut self.appends)) {
             Ok(()) => {}
@@ -317,7 +328,6 @@ impl Node {
             // Its event with the reason is on its way.
             Err(Refused::Dead(_)) => {}
         }
-        Ok(())
     }
 
     fn on_time(&mut self, now: Time) {
@@ -373,14 +383,5 @@ impl Node {
         };
         let tree = self.replica.tree();
         self.reaper.found(reapable(&tree, wall, rules), now);
-    }
-
-    /// Lets go of everyone and makes all that was written durable.
-    fn close(mut self) -> Result<(), Fatal> {
-        self.abort_snapshot();
-        for link in self.replica.links() {
-            link.push_and_wake(Delivery::Close);
-        }
-        Ok(self.log.close()?)
     }
 }
