@@ -6,6 +6,8 @@ use crate::config::settings::Limits;
 use crate::disk::log::{LogFailure, LogStats};
 use crate::disk::snapshot::SnapshotEvent;
 use crate::metrics::Metrics;
+use crate::net::budget::Budget;
+use crate::net::gate::Gate;
 use crate::net::link::Link;
 use crate::node::LiveSessions;
 use crate::time::Clock;
@@ -13,6 +15,7 @@ use crate::tree::{Identity, Rules, Tree, WatchTable, WatcherId};
 use bytes::Bytes;
 use dashmap::DashMap;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
@@ -74,6 +77,9 @@ pub(crate) struct Replica {
     links: DashMap<WatcherId, Arc<Link>>,
     next_link: AtomicU64,
     outstanding: AtomicUsize,
+    large_bytes: AtomicU64,
+    gate: Gate,
+    budget: Arc<Budget>,
     trace_mask: AtomicI64,
     door: UnboundedSender<Event>,
 }
@@ -86,7 +92,11 @@ impl Replica {
         tree: Tree,
         door: UnboundedSender<Event>,
     ) -> Self {
+        let seed = RandomState::new().hash_one(0);
         Self {
+            gate: Gate::new(&config, seed, clock.now()),
+            budget: Arc::new(Budget::new(bytes_limit(config.limits.global_buffer))),
+            large_bytes: AtomicU64::new(0),
             config,
             clock,
             metrics,
@@ -127,6 +137,45 @@ impl Replica {
     /// How much of one client's requests, replies or events may wait.
     pub(crate) fn connection_buffer(&self) -> usize {
         bytes_limit(self.config.limits.connection_buffer)
+    }
+
+    pub(crate) const fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(crate) const fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Whether a request is one of those of which only so many bytes may be in process.
+    fn is_large(&self, bytes: usize) -> bool {
+        let threshold = self.limits().large_request_threshold;
+        threshold.is_some_and(|threshold| bytes > threshold as usize)
+    }
+
+    /// Whether a request of that length may come in beside the large ones in process.
+    pub(crate) fn has_room_for(&self, bytes: usize) -> bool {
+        let max = u64::from(self.limits().large_request_max_bytes);
+        !self.is_large(bytes)
+            || self
+                .large_bytes
+                .load(Ordering::Relaxed)
+                .saturating_add(bytes as u64)
+                <= max
+    }
+
+    /// A request of that length is in process from now on.
+    pub(crate) fn begins(&self, bytes: usize) {
+        if self.is_large(bytes) {
+            self.large_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// It has its answer, or nobody waits for it any more.
+    pub(crate) fn ends(&self, bytes: usize) {
+        if self.is_large(bytes) {
+            self.large_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+        }
     }
 
     /// What a client asks for, between what the operator allows.

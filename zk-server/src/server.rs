@@ -1,6 +1,7 @@
 //! A server in this process: start, stop, start again on the same data.
 
 use crate::config::Config;
+use crate::config::settings::Listen;
 use crate::metrics::Metrics;
 use crate::net::listener::{self, Listener};
 use crate::node::{Fatal, Node};
@@ -63,7 +64,7 @@ impl Server {
         };
         let socket = match &config.listen.client {
             None => None,
-            Some(address) => Some(bind(address, config.listen.backlog).await?),
+            Some(address) => Some(bind(address, &config.listen).await?),
         };
         let address = socket.as_ref().and_then(|socket| socket.local_addr().ok());
         if let (Some(client), Some(bound)) = (&mut config.listen.client, address) {
@@ -146,7 +147,7 @@ impl Drop for Server {
 
 async fn bind(
     address: &crate::config::settings::ClientAddress,
-    backlog: Option<u32>,
+    listen: &Listen,
 ) -> Result<tokio::net::TcpListener, StartError> {
     let candidates: Vec<SocketAddr> = match &address.host {
         Some(host) => match tokio::net::lookup_host((host.as_str(), address.port)).await {
@@ -161,7 +162,7 @@ async fn bind(
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for &candidate in &candidates {
-        match listener::bind(candidate, backlog) {
+        match listener::bind(candidate, listen.backlog, listen.tcp_keep_alive) {
             Ok(socket) => return Ok(socket),
             // Another server has the port: the other family would only hide it.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {

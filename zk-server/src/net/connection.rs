@@ -5,8 +5,10 @@
 //! unfinished write waits behind it, so answers leave in the order in which questions came (P3).
 //! Nothing here decides what a write does.
 
+use crate::net::budget::Share;
 use crate::net::four_letter::Word;
 use crate::net::front::Front;
+use crate::net::gate::Shut;
 use crate::net::link::{Delivery, Link};
 use crate::net::probe;
 use crate::replica::{Event, Replica};
@@ -16,14 +18,21 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use zk_proto::{ConnectRequest, ConnectResponse, frame};
+use tokio::time::Sleep;
+use zk_proto::{ConnectRequest, ConnectResponse, SessionId, frame};
+use zk_zab::Time;
 
 /// How much one read asks of the socket.
 const READ_SIZE: usize = 16 * 1024;
 /// How often a busy connection goes round before it lets others run.
 const ROUNDS: usize = 16;
+/// What a connection may hold while all together hold too much: requests of this size still go on.
+const POLITE: usize = 64 * 1024;
+/// When a connection that was stopped looks again whether there is room.
+const BUDGET_PAUSE: Duration = Duration::from_millis(20);
 
 /// A connection, as its own task sees it.
 pub(crate) struct Connection {
@@ -33,6 +42,9 @@ pub(crate) struct Connection {
     replica: Arc<Replica>,
     link: Arc<Link>,
     deliveries: Vec<Delivery>,
+    share: Share,
+    /// Set while nothing is read.
+    nap: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why a connection ends; none of these is worth more than a line at debug level.
@@ -53,10 +65,34 @@ pub(crate) enum Ended {
         seen: zk_proto::Zxid,
         here: zk_proto::Zxid,
     },
+    #[error("too many are saying hello: {0:?}")]
+    NotAdmitted(Shut),
+    #[error("all connections together hold too much memory")]
+    Crowded,
+    #[error("too many bytes of large requests are in process")]
+    TooLarge,
     #[error("a four-letter word was answered")]
     Probe,
     #[error("{0}")]
     Io(#[from] io::Error),
+}
+
+impl Ended {
+    /// Whether neither side meant it to end like this.
+    pub(crate) const fn is_drop(&self) -> bool {
+        match self {
+            Self::ByServer | Self::Probe => false,
+            Self::ByClient
+            | Self::Silent
+            | Self::BadFrame(_)
+            | Self::Undecodable
+            | Self::AheadOfUs { .. }
+            | Self::NotAdmitted(_)
+            | Self::Crowded
+            | Self::TooLarge
+            | Self::Io(_) => true,
+        }
+    }
 }
 
 impl Connection {
@@ -66,9 +102,11 @@ impl Connection {
             stream,
             input: BytesMut::new(),
             front,
+            share: Share::of(Arc::clone(replica.budget())),
             replica,
             link,
             deliveries: Vec::new(),
+            nap: None,
         }
     }
 
@@ -76,18 +114,38 @@ impl Connection {
     pub(crate) async fn run(mut self) -> Ended {
         let deadline = self.replica.limits().sessionless_timeout;
         let greeted = tokio::time::timeout(deadline, self.greet()).await;
-        match greeted {
-            Err(_) => {
-                self.replica
-                    .metrics()
-                    .here()
-                    .limits
-                    .limit_handshake_timeout
-                    .increment();
-                Ended::Silent
-            }
+        let ended = match greeted {
+            Err(_) => Ended::Silent,
             Ok(Err(ended)) => ended,
             Ok(Ok(())) => poll_fn(|cx| self.poll_serve(cx)).await,
+        };
+        self.count_end(&ended);
+        ended
+    }
+
+    fn count_end(&self, ended: &Ended) {
+        let here = self.replica.metrics().here();
+        match ended {
+            Ended::Silent => {
+                here.limits.limit_handshake_timeout.increment();
+                here.counters.sessionless_connections_expired.increment();
+            }
+            Ended::BadFrame(_) if self.link.session() == SessionId::NONE => {
+                here.limits.limit_connection_memory.increment();
+            }
+            Ended::BadFrame(_) => here.limits.limit_frame_size.increment(),
+            Ended::Crowded => here.limits.limit_global_memory.increment(),
+            Ended::NotAdmitted(_) => {
+                here.limits.limit_session_rate.increment();
+                here.counters.connection_rejected.increment();
+            }
+            Ended::TooLarge => here.counters.large_requests_rejected.increment(),
+            Ended::ByClient
+            | Ended::ByServer
+            | Ended::Undecodable
+            | Ended::AheadOfUs { .. }
+            | Ended::Probe
+            | Ended::Io(_) => {}
         }
     }
 
@@ -98,6 +156,7 @@ impl Connection {
         }
         if let Some(answer) = self.four_letter_word().await? {
             self.front.output().extend_from_slice(answer.as_bytes());
+            self.share.set(answer.len());
             self.flush().await?;
             return Err(Ended::Probe);
         }
@@ -115,6 +174,7 @@ impl Connection {
     }
 
     async fn connect(&mut self, request: &ConnectRequest<'_>) -> Result<(), Ended> {
+        self.be_admitted(request.session == SessionId::NONE)?;
         let here = self.replica.tree().last_zxid();
         if request.last_zxid_seen > here {
             return Err(Ended::AheadOfUs {
@@ -139,6 +199,20 @@ impl Connection {
             self.flush().await?;
             return Err(Ended::ByServer);
         }
+        Ok(())
+    }
+
+    /// Asked before a handshake can cost a transaction.
+    fn be_admitted(&self, new_session: bool) -> Result<(), Ended> {
+        let (gate, now) = (self.replica.gate(), self.replica.clock().now());
+        gate.admit(self.link.peer().ip(), new_session, now)
+            .map_err(Ended::NotAdmitted)?;
+        let here = self.replica.metrics().here();
+        here.counters.connection_request_count.increment();
+        if !new_session {
+            here.counters.connection_revalidate_count.increment();
+        }
+        here.amounts.connection_token_deficit.record(gate.deficit());
         Ok(())
     }
 
@@ -189,9 +263,14 @@ impl Connection {
     async fn read(&mut self) -> Result<(), Ended> {
         self.input.reserve(READ_SIZE);
         match self.stream.read_buf(&mut self.input).await? {
-            0 => Err(Ended::ByClient),
-            _ => Ok(()),
+            0 => return Err(Ended::ByClient),
+            _ => self.share.set(self.input.len()),
         }
+        // Whoever has no session yet is the first to go; a handshake of ordinary length still fits.
+        if self.share.must_wait(0) {
+            return Err(Ended::Crowded);
+        }
+        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), Ended> {
@@ -217,7 +296,13 @@ impl Connection {
     /// Reads, works and writes once; says whether anything moved.
     fn poll_round(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
         let mut moved = false;
-        if self.front.wants_requests() {
+        if let Some(until) = self.front.held_until()
+            && self.poll_nap(until, cx)
+        {
+            self.front.go_on();
+            moved = true;
+        }
+        if self.front.wants_requests() && self.has_budget(cx) {
             match self.poll_read(cx) {
                 Poll::Ready(Ok(0)) => return Err(Ended::ByClient),
                 Poll::Ready(Ok(_)) => moved = true,
@@ -238,7 +323,36 @@ impl Connection {
         if self.front.is_closing() && self.front.output().is_empty() {
             return Err(Ended::ByServer);
         }
+        self.share.set(self.input.len() + self.front.held_bytes());
         Ok(moved)
+    }
+
+    /// Whether more may be read, as far as the memory of all is concerned. If not, it looks again soon.
+    fn has_budget(&mut self, cx: &mut Context<'_>) -> bool {
+        while self.share.must_wait(POLITE) {
+            if self.nap.is_none() {
+                let here = self.replica.metrics().here();
+                here.limits.limit_global_memory.increment();
+            }
+            let until = self.replica.clock().now() + BUDGET_PAUSE;
+            if !self.poll_nap(until, cx) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Sleeps; says whether that is over.
+    fn poll_nap(&mut self, until: Time, cx: &mut Context<'_>) -> bool {
+        let until = self.replica.clock().instant(until);
+        let nap = self
+            .nap
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        let is_over = nap.as_mut().poll(cx).is_ready();
+        if is_over {
+            self.nap = None;
+        }
+        is_over
     }
 
     fn has_frame(&self) -> Result<bool, Ended> {

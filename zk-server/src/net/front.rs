@@ -1,13 +1,15 @@
 //! The order of one client's requests: what is answered at once, what waits, what the loop is asked.
 
 use crate::net::connection::Ended;
+use crate::net::gate::Attempt;
 use crate::net::link::{Delivery, Link};
 use crate::net::reads::{Reader, put_refusal};
 use crate::replica::{Replica, Submission};
-use crate::tree::{Identity, Tree, authenticate};
+use crate::tree::{Identity, Tree, authenticate, is_guess};
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tracing::debug;
 use zk_proto::jute::{JuteMut, Reader as Jute};
 use zk_proto::{ErrorCode, OpCode, Reply, ReplyHeader, Request, RequestHeader, Xid, Zxid, frame};
 use zk_zab::Time;
@@ -24,6 +26,10 @@ pub(crate) struct Front {
     output: BytesMut,
     buffer: usize,
     closing: bool,
+    /// Whether the client has yet to prove who it is before anything else is done for it.
+    unproved: bool,
+    /// Nothing is read before: an attempt to authenticate has to wait.
+    held_until: Option<Time>,
 }
 
 /// A request that the loop has.
@@ -99,8 +105,11 @@ const fn door(op: OpCode) -> Door {
 
 impl Front {
     pub(crate) fn new(link: Arc<Link>, replica: Arc<Replica>) -> Self {
+        let identities = link.identities();
         Self {
-            identities: link.identities(),
+            unproved: is_unproved(&replica, &identities),
+            held_until: None,
+            identities,
             buffer: replica.connection_buffer(),
             link,
             replica,
@@ -125,6 +134,7 @@ impl Front {
     /// unanswered, or everyone together has too much unanswered and this client has its share.
     pub(crate) fn wants_requests(&self) -> bool {
         !self.closing
+            && self.held_until.is_none()
             && self.output.len() < self.buffer
             && self.waiting_bytes < self.buffer
             && (self.writes_waiting == 0 || !self.replica.is_crowded())
@@ -133,6 +143,20 @@ impl Front {
     /// A client that does not read is not buffered for here; its inbox has a limit.
     pub(crate) fn wants_deliveries(&self) -> bool {
         self.output.len() < self.buffer
+    }
+
+    /// What it keeps for the client: replies, and requests without one.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.output.len() + self.waiting_bytes
+    }
+
+    pub(crate) const fn held_until(&self) -> Option<Time> {
+        self.held_until
+    }
+
+    /// The wait is over.
+    pub(crate) const fn go_on(&mut self) {
+        self.held_until = None;
     }
 
     /// Gives back what an idle connection does not need.
@@ -220,6 +244,7 @@ impl Front {
             "the loop answers in the order in which it was asked"
         );
         self.waiting_bytes -= waiting.bytes;
+        self.replica.ends(waiting.bytes);
         self.writes_waiting -= usize::from(what == What::Write);
         waiting.asked
     }
@@ -300,7 +325,27 @@ impl Front {
             op,
             since: now,
         };
+        if !self.replica.has_room_for(payload.len()) {
+            return Err(Ended::TooLarge);
+        }
+        if op == OpCode::Auth {
+            let body = payload.get(RequestHeader::WIRE_LEN..).unwrap_or_default();
+            if self.must_wait_to_authenticate(body, now) {
+                return Ok(());
+            }
+        }
         self.received(xid, end);
+        if self.unproved && !matches!(op, OpCode::Auth | OpCode::Sasl) {
+            debug!(peer = %self.link.peer(), "a client without one of the required schemes");
+            put_refusal(
+                &mut self.output,
+                xid,
+                Zxid::ZERO,
+                ErrorCode::SessionClosedRequireAuth,
+            );
+            self.closing = true;
+            return Ok(());
+        }
         match door(op) {
             Door::Read if self.waiting.is_empty() => {
                 let body = payload.get(RequestHeader::WIRE_LEN..).unwrap_or_default();
@@ -308,9 +353,9 @@ impl Front {
                 self.answer_read(asked, body, &identities, tree, now);
                 input.advance(end);
             }
-            Door::Read => self.hand_over(asked, end, What::Read, take_body(input, end)),
-            Door::Write => self.hand_over(asked, end, What::Write, take_body(input, end)),
-            Door::Auth => self.authenticate(&take_body(input, end))?,
+            Door::Read => self.hand_over(asked, What::Read, take_body(input, end)),
+            Door::Write => self.hand_over(asked, What::Write, take_body(input, end)),
+            Door::Auth => self.authenticate(&take_body(input, end), now)?,
             Door::Sasl => {
                 // No SASL is configured: Java answers a token with none, and is upset by none.
                 match Request::decode(op, &take_body(input, end)) {
@@ -344,7 +389,8 @@ impl Front {
     }
 
     /// Leaves a request to the loop. It will be judged by the identities of the moment it came.
-    fn hand_over(&mut self, asked: Asked, bytes: usize, what: What, body: Bytes) {
+    fn hand_over(&mut self, asked: Asked, what: What, body: Bytes) {
+        let bytes = RequestHeader::WIRE_LEN + body.len();
         self.submissions.push(Submission {
             is_read: what == What::Read,
             xid: asked.xid,
@@ -353,38 +399,102 @@ impl Front {
             identities: Arc::clone(&self.identities),
         });
         self.waiting_bytes += bytes;
+        self.replica.begins(bytes);
         self.writes_waiting += usize::from(what == What::Write);
         self.waiting.push_back(Waiting { asked, bytes, what });
     }
 
+    /// Whether an attempt that may be a guess comes too soon after others of its address. It stays in
+    /// the input until its time has come; right or wrong, it waits as long.
+    fn must_wait_to_authenticate(&mut self, body: &[u8], now: Time) -> bool {
+        let Ok(Request::Auth { scheme, auth, .. }) = Request::decode(OpCode::Auth, body) else {
+            return false;
+        };
+        if !is_guess(
+            self.replica.rules(),
+            scheme.as_deref().unwrap_or_default(),
+            auth,
+        ) {
+            return false;
+        }
+        let limits = &self.replica.metrics().here().limits;
+        match self.replica.gate().attempt(self.link.peer().ip(), now) {
+            Attempt::Now => false,
+            Attempt::Later(wait) => {
+                limits.limit_authentication_rate.increment();
+                self.held_until = Some(now + wait);
+                true
+            }
+            Attempt::Refused => {
+                limits.limit_authentication_rate.increment();
+                self.put_auth_reply(Some(ErrorCode::AuthFailed));
+                self.closing = true;
+                true
+            }
+        }
+    }
+
     /// Identities belong to the connection; those who fail to prove one are shown out.
-    fn authenticate(&mut self, body: &[u8]) -> Result<(), Ended> {
+    fn authenticate(&mut self, body: &[u8], now: Time) -> Result<(), Ended> {
         let Ok(Request::Auth { scheme, auth, .. }) = Request::decode(OpCode::Auth, body) else {
             return Err(Ended::Undecodable);
         };
-        let scheme = scheme.as_deref().unwrap_or_default();
-        let err = match authenticate(self.replica.rules(), scheme, auth) {
+        let (scheme, rules) = (scheme.as_deref().unwrap_or_default(), self.replica.rules());
+        let proved = authenticate(rules, scheme, auth);
+        let superuser = Identity::superuser();
+        if is_guess(rules, scheme, auth)
+            && !proved
+                .as_ref()
+                .is_ok_and(|proved| proved.contains(&superuser))
+        {
+            let ip = self.link.peer().ip();
+            self.replica.gate().attempt_failed(ip, now);
+        }
+        let refused = match proved {
             Ok(proved) => {
                 self.link.add_identities(proved);
                 self.identities = self.link.identities();
-                0
+                self.unproved = is_unproved(&self.replica, &self.identities);
+                None
             }
             Err(_) => {
                 self.replica.metrics().here().server.auth_failed.increment();
                 self.closing = true;
-                ErrorCode::AuthFailed.to_wire()
+                Some(ErrorCode::AuthFailed)
             }
         };
+        self.put_auth_reply(refused);
+        Ok(())
+    }
+
+    fn put_auth_reply(&mut self, refused: Option<ErrorCode>) {
         frame::put_frame(&mut self.output, |out| {
             ReplyHeader {
                 xid: Xid::AUTH,
                 zxid: Zxid::ZERO,
-                err,
+                err: refused.map_or(0, ErrorCode::to_wire),
             }
             .encode(out);
         });
-        Ok(())
     }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        for waiting in &self.waiting {
+            self.replica.ends(waiting.bytes);
+        }
+    }
+}
+
+/// Whether schemes are enforced and none of these identities is of one of them.
+fn is_unproved(replica: &Replica, identities: &[Identity]) -> bool {
+    let enforced = replica.config().security.enforced_schemes.as_ref();
+    enforced.is_some_and(|schemes| {
+        !identities
+            .iter()
+            .any(|identity| schemes.contains(&identity.scheme))
+    })
 }
 
 /// Takes a frame off the input and leaves its header behind: the body, not copied.

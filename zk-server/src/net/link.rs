@@ -183,6 +183,11 @@ impl Link {
         true
     }
 
+    /// Whether the client was let go because it did not read.
+    pub(crate) fn has_overflowed(&self) -> bool {
+        self.inbox().overflowed
+    }
+
     /// Takes everything. `into` must be empty; its memory is left here for the next deliveries.
     pub(crate) fn take(&self, into: &mut Vec<Delivery>) {
         debug_assert!(

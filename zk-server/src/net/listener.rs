@@ -22,14 +22,19 @@ pub(crate) struct Listener {
     per_ip: Arc<DashMap<IpAddr, u32>>,
 }
 
-/// Binds an address.
-pub(crate) fn bind(address: SocketAddr, backlog: Option<u32>) -> io::Result<TcpListener> {
+/// Binds an address. What is accepted there inherits the keep-alive.
+pub(crate) fn bind(
+    address: SocketAddr,
+    backlog: Option<u32>,
+    keep_alive: bool,
+) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
     socket.set_reuseaddr(true)?;
+    socket.set_keepalive(keep_alive)?;
     socket.bind(address)?;
     socket.listen(backlog.unwrap_or(DEFAULT_BACKLOG))
 }
@@ -148,6 +153,13 @@ impl Present {
     fn explain(&self, ended: &Ended) {
         let session = self.link.session();
         debug!(peer = %self.link.peer(), %session, reason = %ended, "a connection ended");
+        let here = self.replica.metrics().here();
+        if self.link.has_overflowed() {
+            here.limits.limit_connection_buffer.increment();
+        }
+        if ended.is_drop() {
+            here.counters.connection_drop_count.increment();
+        }
     }
 }
 

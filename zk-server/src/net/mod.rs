@@ -2,10 +2,14 @@
 //!
 //! Nothing here decides what a write does; writes go to the loop as they came.
 
+mod blue;
+pub(crate) mod budget;
 mod connection;
 pub mod four_letter;
 mod front;
+pub(crate) mod gate;
 pub(crate) mod link;
 pub(crate) mod listener;
 mod probe;
+mod rates;
 pub(crate) mod reads;

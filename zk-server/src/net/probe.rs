@@ -115,6 +115,7 @@ impl Facts for Probe<'_> {
             data_size: tree.approximate_data_size(),
             global_sessions: tree.session_count() as u64,
             uptime_ms: self.replica.clock().now().as_millis(),
+            connection_drop_probability: self.replica.gate().drop_chance(),
             ..Gauges::default()
         }
     }

@@ -39,6 +39,21 @@ pub fn authenticate(
     Ok(identities)
 }
 
+/// Whether an auth packet may be a try to find something out: one that will be refused, or one that would
+/// make a superuser if its password were right. Any other secret is as good as the next, so nobody
+/// guesses it here.
+pub fn is_guess(rules: &Rules, scheme: &str, auth: Option<&[u8]>) -> bool {
+    match (scheme, auth) {
+        ("ip", _) => false,
+        ("digest", Some(auth)) if rules.digest_auth.is_some() => {
+            let user = auth.split(|byte| *byte == b':').next();
+            let is_super = |digest: &String| digest.as_bytes().split(|b| *b == b':').next() == user;
+            rules.super_digest.as_ref().is_some_and(is_super)
+        }
+        _ => true,
+    }
+}
+
 /// The id of `user:password`: the user and the hash of both.
 pub fn digest_identity(algorithm: DigestAlgorithm, credentials: &str) -> String {
     let user = credentials.split(':').next().unwrap_or_default();
@@ -84,6 +99,19 @@ mod tests {
         check(b"super:admin", 2);
         check(b"super:Admin", 1);
         check(b"", 1);
+    }
+
+    #[test]
+    fn only_what_could_be_found_out_is_a_guess() {
+        let mut rules = Rules::default();
+        assert!(!is_guess(&rules, "ip", None));
+        assert!(!is_guess(&rules, "digest", Some(b"super:x")));
+        assert!(is_guess(&rules, "digest", None));
+        assert!(is_guess(&rules, "sasl", Some(b"super:x")));
+        rules.super_digest = Some("super:xQJmxLMiHGwaqBvst5y6rkB6HQs=".into());
+        assert!(is_guess(&rules, "digest", Some(b"super:x")));
+        assert!(is_guess(&rules, "digest", Some(b"super:admin")));
+        assert!(!is_guess(&rules, "digest", Some(b"user:x")));
     }
 
     #[test]

@@ -42,7 +42,7 @@ mod watch_entries;
 
 pub use access::{Identity, mask, permits, who_am_i};
 pub use apply::{Applied, Change, Outcome};
-pub use auth::{AuthRefused, authenticate, digest_identity};
+pub use auth::{AuthRefused, authenticate, digest_identity, is_guess};
 pub use digest::Trust;
 pub use image::{ImageError, ImageFacts, ImageProgress};
 pub use pending::Pending;
