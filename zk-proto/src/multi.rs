@@ -138,20 +138,22 @@ impl<'a> MultiOp<'a> {
         }
     }
 
-    /// Inside a multi, unlike outside, a bad flag or a missing ACL spoils the whole request.
+    /// Inside a multi, unlike outside, a missing ACL spoils the whole request, and so does a bad flag
+    /// where there is no TTL.
     fn decode_create(op: OpCode, reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let create = Create::decode(op, reader)?;
-        let Some(mode) = CreateMode::from_flags(create.flags) else {
-            return Err(DecodeError::Unknown {
-                what: "the table of create modes",
-                value: create.flags,
-            });
-        };
-        if mode.is_ttl() && op != OpCode::CreateTtl {
-            return Err(DecodeError::Unknown {
-                what: "a create without a TTL",
-                value: create.flags,
-            });
+        if op != OpCode::CreateTtl {
+            let refused = match CreateMode::from_flags(create.flags) {
+                None => Some("the table of create modes"),
+                Some(mode) if mode.is_ttl() => Some("a create without a TTL"),
+                Some(_) => None,
+            };
+            if let Some(what) = refused {
+                return Err(DecodeError::Unknown {
+                    what,
+                    value: create.flags,
+                });
+            }
         }
         if create.acl.is_none() {
             return Err(DecodeError::Null);

@@ -208,15 +208,10 @@ fn multi_request(body: &[u8]) -> Option<Vec<u8>> {
         };
         put_multi_header(&mut walk, kind, false, -1);
         walk.record(schema)?;
-        // The flags stand last, or before the eight bytes of a TTL.
-        let behind_flags = if kind == 21 { 8 } else { 0 };
-        let last = walk.out.len() - behind_flags;
+        // The flags stand last. Where a TTL stands behind them they are judged later.
+        let last = walk.out.len();
         let flags = i32::from_be_bytes(walk.out[last - 4..last].try_into().expect("four bytes"));
-        let good = match kind {
-            1 | 15 | 19 => (0..=4).contains(&flags),
-            21 => (0..=6).contains(&flags),
-            _ => true,
-        };
+        let good = !matches!(kind, 1 | 15 | 19) || (0..=4).contains(&flags);
         if !good || *reads.get_or_insert(read) != read {
             return None;
         }

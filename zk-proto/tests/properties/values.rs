@@ -147,9 +147,9 @@ pub(crate) fn any_create() -> impl Strategy<Value = Create<'static>> {
 
 pub(crate) fn any_multi_op() -> impl Strategy<Value = MultiOp<'static>> {
     let create = (any_create(), asked_acl(), 0..7).prop_map(|(create, acl, flags)| {
-        // Inside a multi the flags are judged: five of them need no TTL.
+        // Inside a multi the flags are judged where there is no TTL: five of them need none.
         let flags = if create.op == OpCode::CreateTtl {
-            flags
+            create.flags
         } else {
             flags % 5
         };
