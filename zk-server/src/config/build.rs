@@ -76,6 +76,7 @@ pub(super) fn build(values: &mut Values) -> Config {
             extended_types: values.bool("extendedTypesEnabled"),
             emulate_353_ttl: values.bool("emulate353TTLNodes"),
             pause_monitor: pause_monitor(values),
+            reconfig_enabled: values.bool("reconfigEnabled"),
             my_id: None,
             config_file: None,
         },

@@ -357,6 +357,8 @@ pub struct Misc {
     pub emulate_353_ttl: bool,
     /// Watch for moments at which the whole process stood still.
     pub pause_monitor: Option<PauseMonitor>,
+    /// Whether the members may be changed at run time. A standalone has none, and says so.
+    pub reconfig_enabled: bool,
     /// This server's number, from `myid` or `ZOO_MY_ID`; a standalone does not need one.
     pub my_id: Option<i64>,
     /// The file the configuration was read from.

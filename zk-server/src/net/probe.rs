@@ -17,6 +17,9 @@ use tracing::debug;
 use zk_proto::{SessionId, Zxid};
 use zk_zab::Time;
 
+/// Java's table of nodes holds the root under both its names, `""` and `/`, and its counts show it.
+const ROOT_AGAIN: u64 = 1;
+
 /// Which words are answered.
 pub(crate) fn whitelist(replica: &Replica) -> Whitelist {
     use crate::config::settings::FourLetterWords;
@@ -102,7 +105,7 @@ impl Facts for Probe<'_> {
             zxid: tree.last_zxid(),
             connections: self.replica.connection_count() as u64,
             outstanding: self.replica.outstanding() as u64,
-            nodes: tree.node_count() as u64,
+            nodes: tree.node_count() as u64 + ROOT_AGAIN,
         }
     }
 
@@ -112,7 +115,7 @@ impl Facts for Probe<'_> {
         Gauges {
             watches,
             ephemerals: tree.ephemeral_count() as u64,
-            data_size: tree.approximate_data_size(),
+            data_size: tree.approximate_data_size() + ROOT_AGAIN,
             global_sessions: tree.session_count() as u64,
             uptime_ms: self.replica.clock().now().as_millis(),
             connection_drop_probability: self.replica.gate().drop_chance(),

@@ -70,7 +70,7 @@ impl Reader<'_> {
             }
             Request::MultiRead(ops) => {
                 for op in ops {
-                    self.part(op, out);
+                    self.part(op, out)?;
                 }
                 MultiResult::put_end(out);
                 Ok(())
@@ -101,8 +101,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Request::GetAllChildrenNumber { path } => {
-                let node = self.readable(path)?;
-                out.put_i32(i32::try_from(node.descendant_count()).unwrap_or(i32::MAX));
+                out.put_i32(self.count_below(path)?);
                 Ok(())
             }
             Request::WhoAmI => {
@@ -205,6 +204,14 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Java counts paths by their beginning. So the root has one more by its other name, `""`: itself,
+    /// since `/` is that name and a slash.
+    fn count_below(&self, path: &str) -> Result<i32, ErrorCode> {
+        let node = self.readable(path)?;
+        let count = node.descendant_count() + usize::from(path.is_empty());
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    }
+
     fn ephemerals(&self, prefix: Option<&str>, out: &mut BytesMut) {
         let paths: Vec<_> = self
             .tree
@@ -213,7 +220,8 @@ impl Reader<'_> {
         out.put_strings(&paths);
     }
 
-    fn part(&self, op: &MultiOp<'_>, out: &mut BytesMut) {
+    /// One part of a multiRead. What it may not see is its own result; a write spoils the request.
+    fn part(&self, op: &MultiOp<'_>, out: &mut BytesMut) -> Answer {
         let start = out.len();
         MultiResult::put_read_header(out, op.op());
         // Watch flags inside a multiRead are ignored, as in Java.
@@ -223,12 +231,13 @@ impl Reader<'_> {
             MultiOp::Create(_)
             | MultiOp::Delete { .. }
             | MultiOp::SetData { .. }
-            | MultiOp::Check { .. } => Err(ErrorCode::MarshallingError),
+            | MultiOp::Check { .. } => return Err(ErrorCode::MarshallingError),
         };
         if let Err(code) = answer {
             out.truncate(start);
             MultiResult::Error(code.to_wire()).encode(out);
         }
+        Ok(())
     }
 
     /// Restores a client's watches, or tells at once what it has missed (P12).

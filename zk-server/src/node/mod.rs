@@ -261,8 +261,14 @@ impl Node {
         };
         match Request::decode(*op, body) {
             Err(_) => prepare_refusal(&asker, stamp, ErrorCode::MarshallingError),
+            // A standalone has no members to change, whether that is allowed or not.
             Ok(Request::Reconfig { .. }) => {
-                prepare_refusal(&asker, stamp, ErrorCode::ReconfigDisabled)
+                let code = if self.replica.config().misc.reconfig_enabled {
+                    ErrorCode::Unimplemented
+                } else {
+                    ErrorCode::ReconfigDisabled
+                };
+                prepare_refusal(&asker, stamp, code)
             }
             Ok(Request::CloseSession) => {
                 self.sessions.closing(session);

@@ -149,12 +149,9 @@ pub(super) fn fix_up(
     asked: Option<&[WireAcl<'_>]>,
     identities: &[Identity],
 ) -> Result<Vec<Acl>, AclRefused> {
-    let asked = asked.unwrap_or_default();
+    let asked = without_repetitions(asked.unwrap_or_default())?;
     let mut fixed = Vec::with_capacity(asked.len());
-    for (index, entry) in asked.iter().enumerate() {
-        if asked[..index].contains(entry) {
-            continue;
-        }
+    for entry in asked {
         let scheme = entry.scheme.as_deref().ok_or(AclRefused::Invalid)?;
         match (scheme, entry.id.as_deref()) {
             ("auth", _) => {
@@ -180,6 +177,33 @@ pub(super) fn fix_up(
         return Err(AclRefused::Invalid);
     }
     Ok(fixed)
+}
+
+/// Every entry once. Java stumbles over a missing scheme or id when it has to compare it, that is when
+/// an earlier entry agrees in what is compared before; an entry nobody resembles passes, and is judged
+/// later.
+fn without_repetitions<'a, 'b>(
+    asked: &'a [WireAcl<'b>],
+) -> Result<Vec<&'a WireAcl<'b>>, AclRefused> {
+    let mut kept: Vec<&WireAcl<'_>> = Vec::with_capacity(asked.len());
+    for entry in asked {
+        let mut repeated = false;
+        for earlier in kept.iter().filter(|earlier| earlier.perms == entry.perms) {
+            let scheme = entry.scheme.as_deref().ok_or(AclRefused::Garbage)?;
+            if earlier.scheme.as_deref() != Some(scheme) {
+                continue;
+            }
+            let id = entry.id.as_deref().ok_or(AclRefused::Garbage)?;
+            if earlier.id.as_deref() == Some(id) {
+                repeated = true;
+                break;
+            }
+        }
+        if !repeated {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
 }
 
 fn expand_auth(rules: &Rules, perms: Perms, identities: &[Identity]) -> impl Iterator<Item = Acl> {

@@ -238,6 +238,8 @@ impl Tree {
         let data = data.as_deref();
         let number = self.acls.acquire(acl);
         let id = self.attach(path, data, number, &stat);
+        // Before quotas are settled: a new usage node is told with the text that was asked for.
+        let told = self.nodes.get(id).stat(&self.rules);
         self.note_quota_created(path);
         self.charge(path, 1, length(data));
         changes.push(Change {
@@ -246,7 +248,7 @@ impl Tree {
             acl: self.acls.get(number).clone(),
         });
         changes.push(self.children_changed(above, parent));
-        Ok(self.nodes.get(id).stat(&self.rules))
+        Ok(told)
     }
 
     const fn owner_of(&self, creation: Creation, session: SessionId) -> i64 {

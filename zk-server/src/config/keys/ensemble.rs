@@ -8,7 +8,6 @@ const TUNES: &str = "only an ensemble uses it";
 const STANDALONE: &str = "this release runs standalone only; remove the key";
 const KEEP_FILE: &str =
     "this release runs standalone only; remove the key (the file is left as it is)";
-const OFF: &[&str] = &["false"];
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
@@ -36,8 +35,7 @@ pub(super) const KEYS: &[Key] = &[
     parsed("standaloneEnabled", STRICT, "true", "bool",
         "one server line runs standalone; false would run an ensemble of one"),
     parsed("reconfigEnabled", STRICT, "false", "bool",
-        "allow the members to be changed at run time")
-        .not_yet(STANDALONE, OFF),
+        "allow the members to be changed at run time; a standalone refuses in other words then"),
     parsed("observerMasterPort", int(INT_MIN), "0", "port",
         "followers serve observers here; 0 is off")
         .not_yet(STANDALONE, &["0", "-1"]),

@@ -620,7 +620,6 @@ fn features_of_later_releases_are_refused_by_name() {
             zoo.cfg:11: quorum.auth.enableSasl: not supported yet: this release has no SASL between servers; remove the key
             zoo.cfg:12: X509AuthenticationProvider.superUser: not supported yet: this release has no X509 authentication; remove the key and use DigestAuthenticationProvider.superDigest for a super user
             zoo.cfg:13: audit.enable: not supported yet: this release has no audit log; remove the key or write false
-            zoo.cfg:14: reconfigEnabled: not supported yet: this release runs standalone only; remove the key
             zoo.cfg:15: oraclePath: not supported yet: this release runs standalone only; remove the key
             zoo.cfg:16: observerMasterPort: not supported yet: this release runs standalone only; remove the key
             zoo.cfg:17: SASLAuthenticationProvider.superPassword: not supported yet: this release has no SASL; remove the key and authenticate with the digest scheme
@@ -648,18 +647,18 @@ fn values_that_ask_for_nothing_are_accepted() {
     check(
         Case::fine(text),
         expect![[r#"
-        dataDir = /data [zoo.cfg:1]
-        clientPort = 2181 [zoo.cfg:2]
-        audit.enable = false [zoo.cfg:8] (no effect: this is the value that leaves the feature off)
-        authProvider.1 = none [zoo.cfg:6] (no effect: this is the value that leaves the feature off)
-        client.portUnification = false [zoo.cfg:5] (no effect: this is the value that leaves the feature off)
-        metricsProvider.className = org.apache.zookeeper.metrics.impl.NullMetricsProvider [zoo.cfg:12] (no effect: this is the value that leaves the feature off)
-        observerMasterPort = -5 [zoo.cfg:10] (no effect: this is the value that leaves the feature off)
-        peerType = Participant [zoo.cfg:11] (no effect: this is the value that leaves the feature off)
-        reconfigEnabled = false [zoo.cfg:9] (no effect: this is the value that leaves the feature off)
-        secureClientPort = 0 [zoo.cfg:3] (no effect: this is the value that leaves the feature off)
-        sessionRequireClientSASLAuth = false [zoo.cfg:7] (no effect: this is the value that leaves the feature off)
-        sslQuorum = false [zoo.cfg:4] (no effect: this is the value that leaves the feature off)
-    "#]],
+            dataDir = /data [zoo.cfg:1]
+            clientPort = 2181 [zoo.cfg:2]
+            reconfigEnabled = false [zoo.cfg:9]
+            audit.enable = false [zoo.cfg:8] (no effect: this is the value that leaves the feature off)
+            authProvider.1 = none [zoo.cfg:6] (no effect: this is the value that leaves the feature off)
+            client.portUnification = false [zoo.cfg:5] (no effect: this is the value that leaves the feature off)
+            metricsProvider.className = org.apache.zookeeper.metrics.impl.NullMetricsProvider [zoo.cfg:12] (no effect: this is the value that leaves the feature off)
+            observerMasterPort = -5 [zoo.cfg:10] (no effect: this is the value that leaves the feature off)
+            peerType = Participant [zoo.cfg:11] (no effect: this is the value that leaves the feature off)
+            secureClientPort = 0 [zoo.cfg:3] (no effect: this is the value that leaves the feature off)
+            sessionRequireClientSASLAuth = false [zoo.cfg:7] (no effect: this is the value that leaves the feature off)
+            sslQuorum = false [zoo.cfg:4] (no effect: this is the value that leaves the feature off)
+        "#]],
     );
 }

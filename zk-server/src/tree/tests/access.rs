@@ -119,6 +119,21 @@ fn an_acl_is_stored_only_if_someone_could_match_it() {
         ],
         Ok(&["world:anyone:1", "digest:u:h:1"]),
     );
+    // What has to be compared must be there; nothing is compared without equal permissions.
+    check(&[one("nobody", "x"), asked(None, Some("x"))], garbage);
+    check(
+        &[asked(Some("auth"), None), asked(Some("auth"), None)],
+        garbage,
+    );
+    let other = |entry| WireAcl {
+        perms: Perms::ALL,
+        ..entry
+    };
+    check(&[one("nobody", "x"), other(asked(None, None))], invalid);
+    check(
+        &[asked(Some("auth"), None), other(asked(Some("auth"), None))],
+        Ok(&["digest:u:h:1", "digest:u:h:31"]),
+    );
     // Garbage behind an invalid entry is never reached, as in Java.
     check(&[one("nobody", "x"), asked(Some("world"), None)], invalid);
     assert_eq!(fix_up(&rules, None, &[]), Err(AclRefused::Invalid));

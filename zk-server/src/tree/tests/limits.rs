@@ -3,7 +3,7 @@
 use super::super::Rules;
 use super::scene::{Scene, create, create_op, delete, set};
 use zk_proto::txn::{Txn, TxnRecord};
-use zk_proto::{ErrorCode, MultiOp, OpCode, Request, Version};
+use zk_proto::{ErrorCode, MultiOp, OpCode, Reply, Request, Version};
 
 #[test]
 fn what_could_not_be_read_back_is_not_proposed() {
@@ -102,6 +102,25 @@ fn usage_is_kept_without_transactions() {
         .unwrap();
     scene.run(&create("/app/b", 0)).unwrap();
     assert_eq!(usage(&scene), "count=1,bytes=4", "the quota is gone");
+}
+
+#[test]
+fn a_new_usage_node_is_told_as_it_was_asked_for() {
+    let mut scene = Scene::new(Rules::default());
+    for path in ["/app", "/zookeeper/quota/app"] {
+        scene.run(&create(path, 0)).unwrap();
+    }
+    let mut create = create_op(OpCode::Create, "/zookeeper/quota/app/zookeeper_limits", 0);
+    create.data = Some(b"count=5,bytes=5");
+    scene.run(&Request::Create(create)).unwrap();
+    let asked = b"count=0,bytes=0,,,";
+    let mut create = create_op(OpCode::Create2, "/zookeeper/quota/app/zookeeper_stats", 0);
+    create.data = Some(asked);
+    let Ok(Reply::PathStat(_, stat)) = scene.run(&Request::Create(create)) else {
+        panic!("no stat");
+    };
+    assert_eq!(usize::try_from(stat.data_length), Ok(asked.len()));
+    assert_eq!(usage(&scene), "count=1,bytes=4");
 }
 
 #[test]
