@@ -10,10 +10,25 @@ pub(crate) enum Accepted {
     UndecodableZxid,
     /// See [`Accepted::reason`].
     ServerOnlyOp,
+    /// See [`Accepted::reason`].
+    NullField,
+    /// See [`Accepted::reason`].
+    Surrogates,
+    /// See [`Accepted::reason`].
+    WatchingConnections,
+    /// See [`Accepted::reason`].
+    BodyOfRefusal,
 }
 
 impl Accepted {
-    const ALL: [Self; 2] = [Self::UndecodableZxid, Self::ServerOnlyOp];
+    const ALL: [Self; 6] = [
+        Self::UndecodableZxid,
+        Self::ServerOnlyOp,
+        Self::NullField,
+        Self::Surrogates,
+        Self::WatchingConnections,
+        Self::BodyOfRefusal,
+    ];
 
     const fn reason(self) -> &'static str {
         match self {
@@ -26,18 +41,37 @@ impl Accepted {
                 "deleteContainer (20) and createSession (-10) are for servers; the reference performs \
                  them for any client, without session or ACL check, and we refuse them"
             }
+            Self::NullField => {
+                "a request whose path is null is undecodable (-5) for us, always; the reference goes on \
+                 with null until something stumbles: -5, -8, -121, an earlier part's refusal, or, for \
+                 sync, an echo of null. Nothing changes either way"
+            }
+            Self::Surrogates => {
+                "characters beyond the basic plane leave us as UTF-8; the reference writes each half of \
+                 the pair by itself, which is not UTF-8 and which its own reader takes for garbage"
+            }
+            Self::WatchingConnections => {
+                "wchs: the reference goes on counting connections whose watches have all fired; we count \
+                 those that wait for something. Paths and totals are compared"
+            }
+            Self::BodyOfRefusal => {
+                "a multiRead that holds writes is refused with -5 by both; the reference puts an empty \
+                 list of results behind the refusal, which no client reads"
+            }
         }
     }
 }
 
 /// Differences that are avoided rather than accepted: the reference does not survive them, or its answer
 /// is a race, so the generator never asks.
-const NEVER_ASKED: [&str; 6] = [
+const NEVER_ASKED: [&str; 8] = [
     "createTTL outside of a multi with a mode that has no TTL and a negative TTL (kills the reference)",
     "quota nodes with text that is not a list of numbers (kills the reference when usage changes)",
     "writes behind a setACL in one packet (judged by the old or the new ACL, a race)",
     "two writes in one packet under enforced quotas (judged by applied usage, a race)",
     "(asked, but not compared) requests behind a closeSession: -12, -112 or no answer, a race",
+    "addWatch with a null path (the reference keeps a watch on null; we refuse the request)",
+    "ACLs of scheme ip with digits other than ASCII's (numbers for Java's parseInt; we refuse them: -114)",
     "anything in one packet with auth, sasl, unknown operations or closeSession (answered out of order)",
 ];
 
@@ -72,10 +106,12 @@ impl Decisions {
     }
 }
 
+/// The answer to what cannot be decoded.
+pub(crate) const MARSHALLING_ERROR: i32 = -5;
+
 /// Whether an answer may or may not have used up a zxid.
 pub(crate) fn may_skip_zxid(op: Option<i32>, err: i32) -> bool {
-    const MARSHALLING: i32 = -5;
-    err == MARSHALLING
+    err == MARSHALLING_ERROR
         && op.is_some_and(|op| {
             matches!(
                 OpCode::from_wire(op),

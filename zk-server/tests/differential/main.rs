@@ -163,6 +163,9 @@ impl Total {
         self.asked += run.asked;
         self.coverage.merge(&run.rig.coverage);
         self.decisions.merge(&run.rig.decisions);
+        for side in run.rig.sides() {
+            self.decisions.merge(side.accepted());
+        }
         self.failed += run.kinds.values().map(|(count, ..)| count).sum::<usize>();
         for (signature, (count, first, difference)) in &run.kinds {
             println!("\nDIFFERENCE ({count} ×, first at step {first}) {signature}");

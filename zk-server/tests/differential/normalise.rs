@@ -2,11 +2,15 @@
 //! base, times are checked against the zxid they belong to and then forgotten, and what the reference
 //! leaves unordered is sorted.
 
+use crate::decisions::{Accepted, Decisions, MARSHALLING_ERROR};
 use crate::script::hex;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 use zk_proto::jute::Reader;
 use zk_proto::{ConnectResponse, MultiResult, OpCode, Reply, ReplyHeader, SessionId, Stat, Zxid};
+
+/// The end mark of a list of results.
+const NO_RESULTS: [u8; 9] = [0xff, 0xff, 0xff, 0xff, 1, 0xff, 0xff, 0xff, 0xff];
 
 /// A frame, or its absence, as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub(crate) struct Lens {
     ends: HashSet<i64>,
     /// The highest zxid seen, raw.
     pub(crate) last: i64,
+    /// What had to be overlooked to read this server.
+    pub(crate) accepted: Decisions,
 }
 
 impl Lens {
@@ -68,6 +74,7 @@ impl Lens {
             started: now(),
             ends: HashSet::new(),
             last: 0,
+            accepted: Decisions::default(),
         }
     }
 
@@ -142,6 +149,10 @@ impl Lens {
         }
         let (reply, odd) = match header.err {
             0 => self.body(op, body),
+            MARSHALLING_ERROR if op == OpCode::MultiRead && body == NO_RESULTS => {
+                self.accepted.count(Accepted::BodyOfRefusal);
+                (Reply::Empty, None)
+            }
             _ => (Reply::Empty, (!body.is_empty()).then(|| hex(body))),
         };
         Seen::Reply {
@@ -153,7 +164,7 @@ impl Lens {
         }
     }
 
-    fn event(&self, zxid: i64, body: &[u8]) -> Seen {
+    fn event(&mut self, zxid: i64, body: &[u8]) -> Seen {
         let mut reader = Reader::new(body);
         let (Ok(event), Ok(state), Ok(path)) = (reader.i32(), reader.i32(), reader.string()) else {
             return Seen::Undecodable(hex(body));
@@ -162,8 +173,23 @@ impl Lens {
             zxid,
             event,
             state,
-            path: path.into_owned(),
+            path: self.text(&path),
         }
+    }
+
+    /// Supplementary characters in the form in which the reference's bytes for them are read.
+    fn text(&mut self, text: &str) -> String {
+        if text.chars().all(|c| c.len_utf16() == 1) {
+            return text.to_owned();
+        }
+        self.accepted.count(Accepted::Surrogates);
+        text.chars()
+            .flat_map(|c| match c.len_utf16() {
+                1 => [Some(c), None],
+                _ => [Some(char::REPLACEMENT_CHARACTER); 2],
+            })
+            .flatten()
+            .collect()
     }
 
     fn body(&mut self, op: OpCode, body: &[u8]) -> (Reply, Option<String>) {
@@ -174,7 +200,7 @@ impl Lens {
         reply.encode(&mut again);
         // Stats differ between servers; texts that do not survive decoding must not. What is left of a
         // body after its fixed-size tail is text.
-        let odd = (again != body).then(|| {
+        let odd = (again != body && !has_surrogates(body)).then(|| {
             let text = body.len().saturating_sub(Stat::WIRE_LEN);
             hex(body.get(..text).unwrap_or(body))
         });
@@ -184,10 +210,17 @@ impl Lens {
 
     fn reply(&mut self, reply: &mut Reply) {
         match reply {
-            Reply::PathStat(_, stat)
-            | Reply::Stat(stat)
-            | Reply::Data(_, stat)
-            | Reply::Acl(_, stat) => self.stat(stat),
+            Reply::PathStat(_, stat) | Reply::Stat(stat) | Reply::Data(_, stat) => self.stat(stat),
+            Reply::Acl(acl, stat) => {
+                for entry in acl.iter_mut() {
+                    entry.id = self.text(&entry.id);
+                }
+                // What `auth` stands for is a set: its identities come in any order.
+                for run in acl.chunk_by_mut(|a, b| (a.perms, &a.scheme) == (b.perms, &b.scheme)) {
+                    run.sort_by(|a, b| a.id.cmp(&b.id));
+                }
+                self.stat(stat);
+            }
             Reply::Children(names, stat) => {
                 names.sort();
                 self.stat(stat);
@@ -195,11 +228,8 @@ impl Lens {
             Reply::Names(names) => names.sort(),
             Reply::WhoAmI(infos) => infos.sort(),
             Reply::Multi(results) => results.iter_mut().for_each(|result| self.result(result)),
-            Reply::Empty
-            | Reply::Path(_)
-            | Reply::Number(_)
-            | Reply::Token(_)
-            | Reply::Connected(_) => {}
+            Reply::Path(path) => *path = self.text(path),
+            Reply::Empty | Reply::Number(_) | Reply::Token(_) | Reply::Connected(_) => {}
         }
     }
 
@@ -263,6 +293,12 @@ impl Lens {
             start += len;
         }
     }
+}
+
+/// Whether half of a surrogate pair stands somewhere, in what would be its UTF-8.
+fn has_surrogates(body: &[u8]) -> bool {
+    body.windows(2)
+        .any(|pair| matches!(pair, [0xed, 0xa0..=0xbf]))
 }
 
 /// The password of a session, by Java's linear congruential generator: every member of an ensemble

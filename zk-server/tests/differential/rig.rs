@@ -101,6 +101,11 @@ impl Side {
         }
     }
 
+    /// What had to be overlooked to read it.
+    pub(crate) const fn accepted(&self) -> &Decisions {
+        &self.lens.accepted
+    }
+
     fn send(&mut self, slot: usize, bytes: &[u8], pace: Pace) {
         if let Some(conn) = self.conns[slot].as_mut() {
             match pace {
@@ -321,6 +326,9 @@ impl Rig {
             if let Some(y) = b.get(index) {
                 seen[1].push(self.subject.read(y));
             }
+            if self.excuse_null(asks, a.get(index), seen[0].get(index), seen[1].get(index)) {
+                seen[0][index] = seen[1][index].clone();
+            }
         }
         self.oracle.lens.sort_ends(&mut seen[0]);
         self.subject.lens.sort_ends(&mut seen[1]);
@@ -347,13 +355,46 @@ impl Rig {
 
     /// A request that could not be decoded may use up a zxid or not; so may what clients must not ask.
     fn settle_zxids(&mut self, a: &Heard, b: &Heard) {
-        let (Some((x, err)), Some((y, _))) = (header(&a.raw), header(&b.raw)) else {
+        let (Some((x, err)), Some((y, other))) = (header(&a.raw), header(&b.raw)) else {
             return;
         };
         let same_kind = a.kind == b.kind && matches!(a.kind, Kind::Answer(_));
-        if same_kind && decisions::may_skip_zxid(a.answered(), err) {
+        let skips = |err| decisions::may_skip_zxid(a.answered(), err);
+        if same_kind && (skips(err) || skips(other)) {
             self.align(x, y);
         }
+    }
+
+    /// Whether this is the subject's refusal of a request with a null where the reference goes on.
+    fn excuse_null(
+        &mut self,
+        asks: &[Ask],
+        heard: Option<&Heard>,
+        oracle: Option<&Seen>,
+        subject: Option<&Seen>,
+    ) -> bool {
+        let (
+            Some(op),
+            Some(Seen::Reply { zxid: theirs, .. }),
+            Some(Seen::Reply {
+                xid, zxid, err: -5, ..
+            }),
+        ) = (heard.and_then(Heard::answered), oracle, subject)
+        else {
+            return false;
+        };
+        let null = asks
+            .iter()
+            .filter(|ask| ask.xid == *xid && ask.op == op)
+            .any(|ask| {
+                let request = zk_proto::Request::decode(OpCode::from_wire(op), &ask.body);
+                matches!(request, Err(zk_proto::jute::DecodeError::Null))
+            });
+        let excused = null && theirs == zxid && oracle != subject;
+        if excused {
+            self.decisions.count(decisions::Accepted::NullField);
+        }
+        excused
     }
 
     fn align(&mut self, oracle: i64, subject: i64) {

@@ -359,6 +359,8 @@ fn spoil(rng: &mut Rng, ask: &mut Ask) {
     match rng.below(6) {
         0 | 1 => ask.body.truncate(rng.below(len.max(1))),
         2 => ask.body.extend_from_slice(&[0xab; 9]),
+        // A watch on null is kept by the reference, and seen in its counts.
+        3 if ask.op == OpCode::AddWatch.to_wire() => ask.body.clear(),
         3 => first_word(ask, -1),
         4 => first_word(
             ask,

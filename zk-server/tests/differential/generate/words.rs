@@ -120,7 +120,7 @@ const BOB: &str = "bob:LcrmCNs/wfVD+i5a5yaz89GyjIM=";
 const WORLD: (Option<&str>, Option<&str>) = (Some("world"), Some("anyone"));
 
 /// Single entries that are accepted.
-const GOOD: [Entry; 25] = [
+const GOOD: [Entry; 24] = [
     (31, WORLD.0, WORLD.1),
     (1, WORLD.0, WORLD.1),
     (3, WORLD.0, WORLD.1),
@@ -145,7 +145,6 @@ const GOOD: [Entry; 25] = [
     // Whatever Java's parseInt takes is a number.
     (31, Some("ip"), Some("+127.0.0.1")),
     (31, Some("ip"), Some("0127.0.00.1/+08")),
-    (31, Some("ip"), Some("١٢٧.0.0.1")),
     (31, Some("ip"), Some("1:2:3:4:5:6:7::")),
 ];
 

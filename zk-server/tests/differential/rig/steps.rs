@@ -200,6 +200,9 @@ impl Rig {
             });
             if said[0] == said[1] {
                 self.compared += 1;
+                if word == "wchs" {
+                    self.decisions.count(Accepted::WatchingConnections);
+                }
                 return Ok(());
             }
             // Connections that were cut off are noticed by each server in its own time.
@@ -286,6 +289,10 @@ fn outline(word: &str, text: &str, lens: &Lens) -> String {
             .lines()
             .map(|line| format!("{}\n", line.split('=').next().unwrap_or("")))
             .collect(),
+        // How many connections wait is not compared (see decisions.rs).
+        "wchs" => text
+            .split_once(" connections ")
+            .map_or_else(|| text.to_owned(), |(_, rest)| rest.to_owned()),
         _ => text.to_owned(),
     }
 }
