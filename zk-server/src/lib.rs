@@ -34,6 +34,7 @@ pub mod disk;
 pub mod metrics;
 pub mod net;
 mod node;
+mod posts;
 mod replica;
 mod server;
 pub mod session;

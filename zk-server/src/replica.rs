@@ -16,11 +16,11 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
-use zk_proto::{OpCode, SessionId, Xid, Zxid};
+use zk_proto::{MultiOp, OpCode, SessionId, Xid, Zxid};
 
 /// Something that happened to the loop. Closed: everything it reacts to is here.
 pub(crate) enum Event {
@@ -44,6 +44,8 @@ pub(crate) enum Event {
     LogFailed(LogFailure),
     /// The snapshot's writer is done, or has given up.
     SnapshotEnded(SnapshotEvent),
+    /// The disk has become nearly full.
+    DiskLow,
     /// Take a snapshot now.
     TakeSnapshot,
     /// Someone wants to know what only the loop knows.
@@ -78,6 +80,7 @@ pub(crate) struct Replica {
     next_link: AtomicU64,
     outstanding: AtomicUsize,
     large_bytes: AtomicU64,
+    disk_low: AtomicBool,
     gate: Gate,
     budget: Arc<Budget>,
     trace_mask: AtomicI64,
@@ -97,6 +100,7 @@ impl Replica {
             gate: Gate::new(&config, seed, clock.now()),
             budget: Arc::new(Budget::new(bytes_limit(config.limits.global_buffer))),
             large_bytes: AtomicU64::new(0),
+            disk_low: AtomicBool::new(false),
             config,
             clock,
             metrics,
@@ -145,6 +149,26 @@ impl Replica {
 
     pub(crate) const fn budget(&self) -> &Arc<Budget> {
         &self.budget
+    }
+
+    /// Whether a multi has more parts than it may.
+    pub(crate) fn has_too_many(&self, ops: &[MultiOp<'_>]) -> bool {
+        let limit = self.limits().multi_ops;
+        let too_many = limit.is_some_and(|limit| ops.len() as u64 > limit);
+        if too_many {
+            self.metrics.here().limits.limit_multi_ops.increment();
+        }
+        too_many
+    }
+
+    /// Whether only what makes room may be written.
+    pub(crate) fn is_disk_low(&self) -> bool {
+        self.disk_low.load(Ordering::Relaxed)
+    }
+
+    /// Returns what was true before.
+    pub(crate) fn set_disk_low(&self, low: bool) -> bool {
+        self.disk_low.swap(low, Ordering::Relaxed)
     }
 
     /// Whether a request is one of those of which only so many bytes may be in process.
@@ -264,6 +288,7 @@ impl Replica {
     /// A connection is gone: its watches go with it, its session stays until it expires.
     pub(crate) fn leave(&self, link: &Arc<Link>) {
         self.links.remove(&link.id());
+        link.set_gone();
         {
             let _tree = self.tree();
             self.watches().forget(link.id());
@@ -273,7 +298,7 @@ impl Replica {
         });
     }
 
-    /// Hands a client's writes to the loop.
+    /// Hands a client's requests to the loop.
     pub(crate) fn submit(&self, link: &Arc<Link>, requests: Vec<Submission>) {
         self.outstanding
             .fetch_add(requests.len(), Ordering::Relaxed);
@@ -283,7 +308,7 @@ impl Replica {
         });
     }
 
-    /// The loop has answered, or dropped, that many writes.
+    /// The loop has answered, or dropped, that many requests.
     pub(crate) fn settled(&self, count: usize) {
         self.outstanding.fetch_sub(count, Ordering::Relaxed);
     }

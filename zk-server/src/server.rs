@@ -47,6 +47,7 @@ pub struct Server {
     address: Option<SocketAddr>,
     listener: Option<JoinHandle<()>>,
     node: Option<JoinHandle<Result<(), Fatal>>>,
+    posts: Vec<JoinHandle<()>>,
 }
 
 impl Server {
@@ -79,6 +80,7 @@ impl Server {
             door,
         ));
         let node = Node::new(Arc::clone(&replica), events, opened.log, opened.store);
+        let posts = crate::posts::send_out(&replica).await;
         let node = tokio::spawn(node.run());
         let listener =
             socket.map(|socket| tokio::spawn(Listener::new(socket, Arc::clone(&replica)).run()));
@@ -94,6 +96,7 @@ impl Server {
             address,
             listener,
             node: Some(node),
+            posts,
         })
     }
 
@@ -141,6 +144,7 @@ impl Drop for Server {
         if let Some(listener) = &self.listener {
             listener.abort();
         }
+        self.posts.iter().for_each(JoinHandle::abort);
         self.replica.send(Event::Stop);
     }
 }

@@ -164,6 +164,7 @@ table! {
         limit_watches_per_session: "Watches refused, too many of one session.",
         limit_watches: "Watches refused, too many at all.",
         limit_frame_size: "Frames refused for their length.",
+        limit_multi_ops: "Multis refused for the number of their parts.",
         limit_transaction_size: "Writes refused because their transaction would be too large.",
         limit_outstanding_requests: "Times reading stopped, too many requests in flight.",
         limit_disk_space: "Writes refused because the disk is nearly full.",

@@ -206,14 +206,18 @@ impl Front {
             }
             Delivery::Done { zxid, result } => {
                 let asked = self.take_waiting(What::Write);
+                let start = self.output.len();
                 self.put_result(asked.xid, zxid, &result);
+                self.count_size(start, now);
                 let here = self.replica.metrics().here();
                 here.latencies.updatelatency.record(took(asked, now));
                 self.answered(asked, zxid, now);
             }
             Delivery::Answer { zxid, frame } => {
                 let asked = self.take_waiting(What::Read);
+                let start = self.output.len();
                 self.output.extend_from_slice(&frame);
+                self.count_size(start, now);
                 let here = self.replica.metrics().here();
                 here.latencies.readlatency.record(took(asked, now));
                 self.answered(asked, zxid, now);
@@ -263,7 +267,9 @@ impl Front {
             link: &self.link,
             identities,
         };
+        let start = self.output.len();
         reader.answer(asked.xid, asked.op, body, &mut self.output);
+        self.count_size(start, now);
         self.replica
             .metrics()
             .here()
@@ -271,6 +277,13 @@ impl Front {
             .readlatency
             .record(took(asked, now));
         self.answered(asked, tree.last_zxid(), now);
+    }
+
+    /// Notes how long the reply is that begins there.
+    fn count_size(&self, start: usize, now: Time) {
+        let size = self.output.len().saturating_sub(start + frame::LENGTH_WORD);
+        let here = self.replica.metrics().here();
+        here.server.client_response_size.record(size, now.elapsed());
     }
 
     /// Counts an answer that is on its way.

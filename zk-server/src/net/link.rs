@@ -8,7 +8,7 @@ use crate::metrics::ConnectionStats;
 use crate::tree::{Identity, WatcherId};
 use bytes::Bytes;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -45,6 +45,7 @@ pub(crate) struct Link {
     timeout_millis: AtomicU64,
     heard_millis: AtomicU64,
     established: Time,
+    gone: AtomicBool,
     stats: ConnectionStats,
 }
 
@@ -70,6 +71,7 @@ impl Link {
             timeout_millis: AtomicU64::new(0),
             heard_millis: AtomicU64::new(now.as_millis()),
             established: now,
+            gone: AtomicBool::new(false),
             stats: ConnectionStats::default(),
         }
     }
@@ -93,6 +95,15 @@ impl Link {
 
     pub(crate) const fn established(&self) -> Time {
         self.established
+    }
+
+    /// Nobody reads its inbox any more.
+    pub(crate) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
     }
 
     pub(crate) const fn stats(&self) -> &ConnectionStats {

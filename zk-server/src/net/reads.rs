@@ -68,6 +68,9 @@ impl Reader<'_> {
                 self.get_children(path, *watch, out)?.stat().encode(out);
                 Ok(())
             }
+            Request::MultiRead(ops) if self.replica.has_too_many(ops) => {
+                Err(ErrorCode::BadArguments)
+            }
             Request::MultiRead(ops) => {
                 for op in ops {
                     self.part(op, out)?;
@@ -82,19 +85,11 @@ impl Reader<'_> {
             }
             Request::CheckWatches { path, kind } => {
                 let found = self.replica.watches().has(self.link.id(), path, *kind);
-                if found {
-                    Ok(())
-                } else {
-                    Err(ErrorCode::NoWatcher)
-                }
+                found.then_some(()).ok_or(ErrorCode::NoWatcher)
             }
             Request::RemoveWatches { path, kind } => {
                 let found = self.replica.watches().remove(self.link.id(), path, *kind);
-                if found {
-                    Ok(())
-                } else {
-                    Err(ErrorCode::NoWatcher)
-                }
+                found.then_some(()).ok_or(ErrorCode::NoWatcher)
             }
             Request::GetEphemerals { prefix } => {
                 self.ephemerals(prefix.as_deref(), out);
@@ -162,6 +157,7 @@ impl Reader<'_> {
             self.watches(1)?.watch_data(self.link.id(), path);
         }
         found?.stat().encode(out);
+        self.count_read(path, 0);
         Ok(())
     }
 
@@ -172,7 +168,18 @@ impl Reader<'_> {
         }
         out.put_buffer(node.data());
         node.stat().encode(out);
+        self.count_read(path, node.data().map_or(0, <[u8]>::len));
         Ok(())
+    }
+
+    /// Counted as Java does: the path, the data, and a stat.
+    fn count_read(&self, path: &str, bytes: usize) {
+        const STAT: usize = 68;
+        let metrics = self.replica.metrics();
+        if let Some(namespace) = metrics.namespace(path) {
+            let bytes = (path.len() + bytes + STAT) as u64;
+            metrics.here().read_per_namespace(namespace, bytes);
+        }
     }
 
     fn get_children(
@@ -185,7 +192,9 @@ impl Reader<'_> {
         if watch {
             self.watches(1)?.watch_children(self.link.id(), path);
         }
+        let start = out.len();
         put_children(&node, out);
+        self.count_read(path, out.len() - start);
         Ok(node)
     }
 

@@ -1,16 +1,17 @@
 //! Delivery: what stands is applied, and whoever waited hears of it.
 
 use super::flight::{Answer, Turn};
+use super::tally::{count_fired, count_writes};
 use super::{Fatal, Node};
 use crate::net::link::{Delivery, Link};
-use crate::net::reads::Reader;
+use crate::net::reads::{Reader, put_refusal};
 use crate::replica::{Replica, Submission};
 use crate::tree::{Change, Outcome, Tree, permits};
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::task::Waker;
 use zk_proto::txn::TxnRecord;
-use zk_proto::{Perms, WatchEvent, Zxid};
+use zk_proto::{ErrorCode, Perms, WatchEvent, Xid, Zxid};
 
 /// How many transactions are applied under one guard, so that readers are never kept long.
 const APPLY_AT_ONCE: usize = 256;
@@ -32,6 +33,9 @@ impl Node {
                         self.apply(&mut tree, &record, answer, &mut wakers)?;
                     }
                     Turn::Read(link, read) => wakers.extend(self.read(&tree, &link, &read)),
+                    Turn::Refused { link, read, code } => {
+                        wakers.extend(self.refused(&tree, &link, read, code));
+                    }
                 }
                 applied += 1;
             }
@@ -48,8 +52,14 @@ impl Node {
         let replica = Arc::clone(&self.replica);
         let mut wakers = Vec::new();
         let tree = replica.tree();
-        while let Some(Turn::Read(link, read)) = self.flight.pop_through(tree.last_zxid()) {
-            wakers.extend(self.read(&tree, &link, &read));
+        while let Some(turn) = self.flight.pop_through(tree.last_zxid()) {
+            match turn {
+                Turn::Read(link, read) => wakers.extend(self.read(&tree, &link, &read)),
+                Turn::Refused { link, read, code } => {
+                    wakers.extend(self.refused(&tree, &link, read, code));
+                }
+                Turn::Txn(..) => unreachable!("what is applied has left the flight"),
+            }
         }
         drop(tree);
         wakers.drain(..).for_each(Waker::wake);
@@ -57,7 +67,16 @@ impl Node {
 
     /// A read whose client has gone is not looked at: its watch would never be taken back.
     fn read(&mut self, tree: &Tree, link: &Link, read: &Submission) -> Option<Waker> {
-        self.replica.link(link.id())?;
+        self.replica.settled(1);
+        if link.is_gone() {
+            self.replica
+                .metrics()
+                .here()
+                .counters
+                .stale_replies
+                .increment();
+            return None;
+        }
         let reader = Reader {
             replica: &self.replica,
             tree,
@@ -70,6 +89,24 @@ impl Node {
             zxid: tree.last_zxid(),
             frame,
         })
+    }
+
+    fn refused(
+        &mut self,
+        tree: &Tree,
+        link: &Link,
+        read: Option<Xid>,
+        code: ErrorCode,
+    ) -> Option<Waker> {
+        self.replica.settled(1);
+        let zxid = tree.last_zxid();
+        let Some(xid) = read else {
+            let result = Err(code);
+            return link.push(Delivery::Done { zxid, result });
+        };
+        put_refusal(&mut self.replies, xid, zxid, code);
+        let frame = self.replies.split().freeze();
+        link.push(Delivery::Answer { zxid, frame })
     }
 
     fn apply(
@@ -91,6 +128,11 @@ impl Node {
             return Err(Fatal::Digest { zxid });
         }
         self.pending.forget_up_to(zxid);
+        let here = self.replica.metrics().here();
+        if applied.outcome.result.is_ok() {
+            here.counters.outstanding_changes_removed.increment();
+            count_writes(self.replica.metrics(), &record.txn);
+        }
         fire(&self.replica, tree, zxid, &applied.changes, wakers);
         self.answer(zxid, applied.outcome, answer, wakers);
         Ok(())
@@ -101,6 +143,10 @@ impl Node {
             Answer::Nobody => {}
             Answer::Write(link) => {
                 self.replica.settled(1);
+                if link.is_gone() {
+                    let here = self.replica.metrics().here();
+                    here.counters.stale_replies.increment();
+                }
                 wakers.extend(link.push(Delivery::Done {
                     zxid,
                     result: outcome.result,
@@ -130,7 +176,9 @@ fn fire(replica: &Replica, tree: &Tree, zxid: Zxid, changes: &[Change], wakers: 
     for change in changes {
         // One frame serves all who hear of the same event.
         let mut frame = None;
+        let mut fired = 0;
         watches.fire(change, |watcher, event, path| {
+            fired += 1;
             let Some(link) = replica.link(watcher) else {
                 return;
             };
@@ -144,5 +192,6 @@ fn fire(replica: &Replica, tree: &Tree, zxid: Zxid, changes: &[Change], wakers: 
             });
             wakers.extend(link.push(Delivery::Event(frame.clone())));
         });
+        count_fired(replica.metrics(), change, fired);
     }
 }

@@ -6,8 +6,8 @@ use crate::replica::Submission;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use zk_proto::Zxid;
 use zk_proto::txn::TxnRecord;
+use zk_proto::{ErrorCode, Xid, Zxid};
 
 /// Who is waiting for a transaction.
 pub(super) enum Answer {
@@ -25,6 +25,12 @@ pub(super) enum Turn {
     Txn(TxnRecord, Answer),
     /// A read behind a client's own write: it sees that write and none of the client's later ones (P3).
     Read(Arc<Link>, Submission),
+    /// A request that is answered by an error and nothing else. `read` is the xid, if it only read.
+    Refused {
+        link: Arc<Link>,
+        read: Option<Xid>,
+        code: ErrorCode,
+    },
 }
 
 /// The queue of what has been proposed and does not stand yet.
@@ -45,8 +51,15 @@ impl Flight {
         self.queue.push_back(Turn::Txn(record, answer));
     }
 
-    pub(super) fn push_read(&mut self, link: Arc<Link>, read: Submission) {
-        self.queue.push_back(Turn::Read(link, read));
+    /// How many transactions are in flight.
+    pub(super) const fn txns(&self) -> usize {
+        self.txns
+    }
+
+    /// Something that is no transaction.
+    pub(super) fn push(&mut self, turn: Turn) {
+        debug_assert!(!matches!(turn, Turn::Txn(..)), "transactions are counted");
+        self.queue.push_back(turn);
     }
 
     /// The next one whose turn has come, when everything up to `through` stands.

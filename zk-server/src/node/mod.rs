@@ -11,9 +11,11 @@
 
 mod delivery;
 mod flight;
+mod intake;
 mod reaper;
 mod sessions;
 mod snapshots;
+mod tally;
 
 use crate::config::settings::Purge;
 use crate::disk::log::{Log, LogFailure, Refused};
@@ -26,7 +28,8 @@ use crate::tree::{
     prepare_refusal, reapable,
 };
 use bytes::{Bytes, BytesMut};
-use flight::{Answer, Flight};
+use flight::{Answer, Flight, Turn};
+use intake::Intake;
 use reaper::{Chore, Reaper};
 pub(crate) use sessions::LiveSessions;
 use snapshots::{Imaging, Trigger};
@@ -34,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::info;
-use zk_proto::txn::TxnRecord;
+use zk_proto::txn::{Txn, TxnRecord};
 use zk_proto::{ErrorCode, Request, ServerId, SessionId, Xid, Zxid};
 use zk_zab::{Effect, Input, Time, Zab};
 
@@ -69,6 +72,7 @@ pub(crate) struct Node {
     store: Store,
     pending: Pending,
     flight: Flight,
+    intake: Intake,
     sessions: LiveSessions,
     reaper: Reaper,
     trigger: Trigger,
@@ -101,7 +105,9 @@ impl Node {
         let trigger = Trigger::new(&config.storage, wall);
         let next_purge = matches!(config.storage.purge, Purge::Every(_)).then_some(now);
         drop(tree);
+        let intake = Intake::new(&config.throttling.requests);
         Self {
+            intake,
             replica,
             events,
             zab,
@@ -135,7 +141,7 @@ impl Node {
 
     async fn serve(&mut self) -> Result<(), Fatal> {
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
-        while !(self.stopping && self.flight.is_empty()) {
+        while !self.is_done() {
             let deadline = self.replica.clock().instant(self.deadline());
             let received = self.events.recv_many(&mut events, EVENTS_AT_ONCE);
             // Whether events came or the deadline did, both are looked at.
@@ -145,9 +151,15 @@ impl Node {
                 self.on_event(event, now)?;
             }
             self.on_time(now);
+            self.let_in(now);
             self.hand_over_appends();
         }
         Ok(())
+    }
+
+    fn is_done(&self) -> bool {
+        let now = self.replica.clock().now();
+        self.stopping && self.flight.is_empty() && self.intake.is_done(now)
     }
 
     fn deadline(&self) -> Time {
@@ -180,7 +192,15 @@ impl Node {
             Event::TakeSnapshot => self.begin_snapshot(now),
             Event::SnapshotEnded(event) => self.on_snapshot_ended(event),
             Event::Ask(question) => question(&self.sessions, self.log.stats()),
-            Event::Stop => self.stopping = true,
+            Event::DiskLow => {
+                if self.replica.config().storage.purge != Purge::Never {
+                    self.store.purge();
+                }
+            }
+            Event::Stop => {
+                self.stopping = true;
+                self.intake.close(now);
+            }
         }
         Ok(())
     }
@@ -213,20 +233,16 @@ impl Node {
     /// those that come after the stop: what is in flight must end some time.
     fn on_requests(&mut self, link: &Arc<Link>, requests: Vec<Submission>, now: Time) {
         if self.stopping || !self.sessions.speaks(link) {
-            self.replica
-                .settled(requests.iter().filter(|request| !request.is_read).count());
-            return;
+            return self.replica.settled(requests.len());
         }
         let replica = Arc::clone(&self.replica);
-        let time = replica.clock().wall_millis();
+        let queued = &replica.metrics().here().counters;
+        queued
+            .prep_processor_request_queued
+            .add(requests.len() as u64);
         let tree = replica.tree();
         for submission in requests {
-            if submission.is_read {
-                self.flight.push_read(Arc::clone(link), submission);
-            } else {
-                let record = self.prepare(&tree, link.session(), time, &submission);
-                self.propose(record, Answer::Write(Arc::clone(link)), now);
-            }
+            self.take_in(&tree, link, submission, now);
         }
         drop(tree);
         if self.flight.is_empty() {
@@ -241,6 +257,7 @@ impl Node {
         session: SessionId,
         time: i64,
         submission: &Submission,
+        now: Time,
     ) -> TxnRecord {
         let Submission {
             xid,
@@ -273,9 +290,23 @@ impl Node {
             Ok(Request::CloseSession) => {
                 self.sessions.closing(session);
                 let close = Internal::CloseSession { session, xid: *xid };
-                prepare_internal(tree, &mut self.pending, stamp, close)
+                let record = prepare_internal(tree, &mut self.pending, stamp, close);
+                let took = self.replica.clock().now().saturating_since(now);
+                let latencies = &self.replica.metrics().here().latencies;
+                latencies.close_session_prep_time.record(took);
+                record
             }
-            Ok(request) => prepare(tree, &mut self.pending, &asker, stamp, &request, body),
+            Ok(Request::Multi(ops)) if self.replica.has_too_many(&ops) => {
+                prepare_refusal(&asker, stamp, ErrorCode::BadArguments)
+            }
+            Ok(request) => {
+                let record = prepare(tree, &mut self.pending, &asker, stamp, &request, body);
+                if record.txn == Txn::Error(ErrorCode::MarshallingError) {
+                    let limits = &self.replica.metrics().here().limits;
+                    limits.limit_transaction_size.increment();
+                }
+                record
+            }
         }
     }
 
@@ -294,6 +325,11 @@ impl Node {
     }
 
     fn propose(&mut self, record: TxnRecord, answer: Answer, now: Time) {
+        let counters = &self.replica.metrics().here().counters;
+        counters.sync_processor_request_queued.increment();
+        if !matches!(record.txn, Txn::Error(_)) {
+            counters.outstanding_changes_queued.increment();
+        }
         record.encode(&mut self.payload);
         let payload: Bytes = self.payload.split().freeze();
         self.flight.push_txn(record, answer);

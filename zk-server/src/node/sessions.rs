@@ -126,6 +126,11 @@ impl LiveSessions {
         }
     }
 
+    /// Whether nobody speaks for a connection's session: the connection was the last one that did.
+    pub(super) fn is_silent(&self, link: &Link) -> bool {
+        matches!(self.voices.get(&link.session()), Some(Voice::Silent { .. }))
+    }
+
     /// A connection is gone; its session may come back until it expires.
     pub(super) fn on_gone(&mut self, link: &Link) {
         if self.speaks(link) {

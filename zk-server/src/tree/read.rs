@@ -118,6 +118,12 @@ impl Tree {
         self.data_size
     }
 
+    /// About how much memory the nodes take, with their place in the arena and in the index.
+    pub const fn approximate_memory(&self) -> u64 {
+        const NODE: u64 = 128;
+        self.data_size + NODE * self.node_count() as u64
+    }
+
     /// How many nodes sessions own.
     pub fn ephemeral_count(&self) -> usize {
         self.ephemerals.count()

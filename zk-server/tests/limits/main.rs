@@ -9,7 +9,9 @@
 mod support;
 
 mod connections;
+mod intake;
 mod memory;
+mod storage;
 mod trust;
 
 use std::io::{Read, Write};
@@ -27,17 +29,20 @@ struct Scene {
     address: SocketAddr,
     server: Option<Server>,
     runtime: tokio::runtime::Runtime,
-    _data: tempfile::TempDir,
+    data: Option<tempfile::TempDir>,
 }
 
 impl Scene {
     fn start(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_on(tempfile::tempdir().unwrap(), change)
+    }
+
+    fn start_on(data: tempfile::TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
             .build()
             .unwrap();
-        let data = tempfile::tempdir().unwrap();
         let mut config = Config::in_process(data.path());
         config.storage.force_sync = false;
         config.four_letter_words = FourLetterWords::All;
@@ -47,8 +52,13 @@ impl Scene {
             address: server.client_address().unwrap(),
             server: Some(server),
             runtime,
-            _data: data,
+            data: Some(data),
         }
+    }
+
+    /// Stops; the data stays.
+    fn stop(mut self) -> tempfile::TempDir {
+        self.data.take().unwrap()
     }
 
     fn connect(&self) -> std::io::Result<Client> {

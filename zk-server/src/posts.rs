@@ -1,0 +1,109 @@
+//! Look-outs beside the loop: for room on the disk, and for moments at which the process stood still.
+
+use crate::config::settings::PauseMonitor;
+use crate::disk::files::{Files, RealFiles};
+use crate::replica::{Event, Replica};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+/// How often the disk is asked. Nobody who writes waits for the answer.
+const SPACE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Sends out whoever the configuration asks for. Each ends when its task is aborted.
+pub(crate) async fn send_out(replica: &Arc<Replica>) -> Vec<JoinHandle<()>> {
+    let mut posts = Vec::new();
+    if let Some(headroom) = replica.config().storage.disk_headroom {
+        // Known before the first client comes.
+        look_for_space(replica, headroom).await;
+        posts.push(tokio::spawn(watch_space(Arc::clone(replica), headroom)));
+    }
+    if let Some(monitor) = replica.config().misc.pause_monitor {
+        posts.push(tokio::spawn(watch_pauses(Arc::clone(replica), monitor)));
+    }
+    posts
+}
+
+async fn watch_space(replica: Arc<Replica>, headroom: u64) {
+    loop {
+        tokio::time::sleep(SPACE_INTERVAL).await;
+        look_for_space(&replica, headroom).await;
+    }
+}
+
+async fn look_for_space(replica: &Arc<Replica>, headroom: u64) {
+    let config = replica.config();
+    let dirs = [config.log_dir(), config.snapshot_dir()];
+    // A file system that hangs must hold up nobody but the one who asked.
+    let least = tokio::task::spawn_blocking(move || least_space(&dirs));
+    let Ok(Some(free)) = least.await else {
+        return;
+    };
+    let low = is_low(free, headroom);
+    if replica.set_disk_low(low) == low {
+        return;
+    }
+    if low {
+        warn!(
+            free,
+            headroom,
+            "the disk is nearly full: writes other than deletions are refused until there is room"
+        );
+        replica.send(Event::DiskLow);
+    } else {
+        info!(free, headroom, "there is room on the disk again");
+    }
+}
+
+fn least_space(dirs: &[PathBuf]) -> Option<u64> {
+    let space = |dir: &PathBuf| match RealFiles.space(dir) {
+        Ok(space) => Some(space.free),
+        Err(error) => {
+            warn!(dir = %dir.display(), %error, "cannot ask for the room on the disk");
+            None
+        }
+    };
+    dirs.iter().filter_map(space).min()
+}
+
+const fn is_low(free: u64, headroom: u64) -> bool {
+    free < headroom
+}
+
+async fn watch_pauses(replica: Arc<Replica>, monitor: PauseMonitor) {
+    loop {
+        let began = Instant::now();
+        tokio::time::sleep(monitor.interval).await;
+        let pause = began.elapsed().saturating_sub(monitor.interval);
+        let latencies = &replica.metrics().here().latencies;
+        latencies.jvm_pause_time_ms.record(pause);
+        if pause > monitor.warn_above {
+            warn!(?pause, "the process stood still");
+        } else if pause > monitor.info_above {
+            info!(?pause, "the process stood still");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_headroom_itself_is_enough() {
+        assert_eq!(
+            [99, 100, 101].map(|free| is_low(free, 100)),
+            [true, false, false]
+        );
+    }
+
+    #[test]
+    fn the_fuller_of_two_disks_counts() {
+        let temp = tempfile::tempdir().unwrap();
+        let missing = temp.path().join("missing");
+        assert!(least_space(&[temp.path().to_path_buf(), missing.clone()]).is_some());
+        assert_eq!(least_space(&[missing]), None);
+    }
+}
