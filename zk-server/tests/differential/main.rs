@@ -136,7 +136,7 @@ struct Run {
 impl Total {
     fn profile(&mut self, settings: &Settings, profile: &Profile) {
         // The reaper's scene has a length of its own.
-        let random = PROFILES.iter().filter(|profile| !profile.reaps()).count();
+        let random = PROFILES.iter().filter(|p| p.is_random()).count();
         let alone = settings.profile.is_some();
         let share = settings.ops / if alone { 1 } else { random };
         let script = generate::script(settings.seed, profile, share);

@@ -60,6 +60,8 @@ pub(crate) struct Lens {
     ends: HashSet<i64>,
     /// The highest zxid seen, raw.
     pub(crate) last: i64,
+    /// Zxids are all the same: who was faster decides them.
+    pub(crate) blurred: bool,
     /// What had to be overlooked to read this server.
     pub(crate) accepted: Decisions,
 }
@@ -74,6 +76,7 @@ impl Lens {
             started: now(),
             ends: HashSet::new(),
             last: 0,
+            blurred: false,
             accepted: Decisions::default(),
         }
     }
@@ -94,8 +97,8 @@ impl Lens {
     }
 
     pub(crate) fn zxid(&self, raw: i64) -> i64 {
-        if raw <= 0 {
-            return raw;
+        if raw <= 0 || self.blurred {
+            return raw.min(1);
         }
         let drift: i64 = self.drift.range(..=raw).map(|(_, extra)| extra).sum();
         raw - self.base - drift

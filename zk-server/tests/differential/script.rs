@@ -148,6 +148,9 @@ pub(crate) enum Step {
         asks: Vec<Ask>,
         pace: Pace,
     },
+    /// Every slot its requests in one packet, all at once. Which zxids they get is not compared. Slots
+    /// without requests only listen.
+    Together { bursts: Vec<Vec<Ask>> },
     /// A slot gets a new connection, with requests right behind the handshake.
     Connect {
         slot: usize,
@@ -184,6 +187,7 @@ impl Step {
     pub(crate) fn weight(&self) -> usize {
         match self {
             Self::Send { asks, .. } => asks.len(),
+            Self::Together { bursts } => bursts.iter().map(Vec::len).sum(),
             Self::Connect { asks, .. } | Self::Expire { asks, .. } => asks.len() + 1,
             Self::Raw { .. }
             | Self::RawHello { .. }
@@ -204,7 +208,8 @@ impl Step {
             | Self::Raw { slot, .. }
             | Self::AwaitWrites { slot, .. }
             | Self::Hangup { slot } => Some(*slot),
-            Self::RawHello { .. }
+            Self::Together { .. }
+            | Self::RawHello { .. }
             | Self::Expire { .. }
             | Self::Forbidden { .. }
             | Self::Word(_)

@@ -34,9 +34,16 @@ pub(crate) struct Profile {
     /// How often the reaper of containers and TTL nodes looks around, in milliseconds. While a random
     /// script runs it must sleep: nobody could say between which two requests it acted.
     reaper: u32,
+    /// Whether connections write at once, instead of one after the other.
+    pub(crate) together: bool,
 }
 
 impl Profile {
+    /// Whether its script is drawn at random, from all there is.
+    pub(crate) const fn is_random(&self) -> bool {
+        !self.reaps() && !self.together
+    }
+
     /// Whether the script waits for the reaper.
     pub(crate) const fn reaps(&self) -> bool {
         self.reaper != NEVER
@@ -46,13 +53,14 @@ impl Profile {
 const NEVER: u32 = 86_400_000;
 
 /// Every run goes through these.
-pub(crate) const PROFILES: [Profile; 4] = [
+pub(crate) const PROFILES: [Profile; 5] = [
     Profile {
         name: "extended",
         lines: "extendedTypesEnabled=true\n",
         extended: true,
         quota: false,
         reaper: NEVER,
+        together: false,
     },
     Profile {
         name: "plain",
@@ -60,6 +68,7 @@ pub(crate) const PROFILES: [Profile; 4] = [
         extended: false,
         quota: false,
         reaper: NEVER,
+        together: false,
     },
     Profile {
         name: "quota",
@@ -67,6 +76,15 @@ pub(crate) const PROFILES: [Profile; 4] = [
         extended: true,
         quota: true,
         reaper: NEVER,
+        together: false,
+    },
+    Profile {
+        name: "together",
+        lines: "extendedTypesEnabled=true\n",
+        extended: true,
+        quota: false,
+        reaper: NEVER,
+        together: true,
     },
     Profile {
         name: "reaper",
@@ -74,6 +92,7 @@ pub(crate) const PROFILES: [Profile; 4] = [
         extended: true,
         quota: false,
         reaper: 300,
+        together: false,
     },
 ];
 

@@ -7,6 +7,7 @@
 
 mod reads;
 mod reaping;
+mod together;
 mod words;
 mod writes;
 
@@ -28,6 +29,9 @@ const MAX_BURST: usize = 9;
 pub(crate) fn script(seed: u64, profile: &Profile, ops: usize) -> Vec<Step> {
     if profile.reaps() {
         return reaping::script();
+    }
+    if profile.together {
+        return together::script(seed, ops);
     }
     let mut generator = Generator {
         rng: Rng::new(

@@ -18,6 +18,12 @@ impl Rig {
     pub(crate) fn step(&mut self, step: &Step) -> Outcome {
         match step {
             Step::Send { slot, asks, pace } => self.send(*slot, asks, *pace),
+            Step::Together { bursts } => {
+                self.blur(true);
+                let outcome = self.together(bursts);
+                self.blur(false);
+                outcome
+            }
             Step::Connect {
                 slot,
                 hello,
@@ -53,6 +59,30 @@ impl Rig {
             self.open(slot, hello, &auth, Pace::Whole)?;
         }
         self.exchange(slot, asks, pace).map(drop)
+    }
+
+    fn blur(&mut self, blurred: bool) {
+        for side in self.each() {
+            side.lens.blurred = blurred;
+        }
+    }
+
+    fn together(&mut self, bursts: &[Vec<Ask>]) -> Outcome {
+        for slot in 0..bursts.len() {
+            self.send(slot, &[Ask::new(-2, &Request::Ping)], Pace::Whole)?;
+        }
+        for side in self.each() {
+            for (slot, asks) in bursts.iter().enumerate() {
+                let bytes = side.packet(asks);
+                side.send(slot, &bytes, Pace::Whole);
+            }
+        }
+        for (slot, asks) in bursts.iter().enumerate() {
+            let heard = self.each().map(|side| side.answers(slot, false, asks));
+            self.compare(slot, asks, heard)?;
+        }
+        // What only listens has been told everything by now.
+        (0..bursts.len()).try_for_each(|slot| self.flush(slot))
     }
 
     fn connect(&mut self, slot: usize, hello: Hello, asks: &[Ask], pace: Pace) -> Outcome {
