@@ -317,9 +317,9 @@ impl Replica {
         self.outstanding.load(Ordering::Relaxed)
     }
 
-    /// Whether more writes are in process than all clients together may have.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.outstanding() > self.limits().global_outstanding as usize
+    /// Whether more requests are in process, with `more` on their way, than all clients may have.
+    pub(crate) fn is_crowded(&self, more: usize) -> bool {
+        self.outstanding() + more > self.limits().global_outstanding as usize
     }
 
     /// What `gtmk` shows; nothing else depends on it.

@@ -389,6 +389,10 @@ impl Connection {
 
     /// An idle connection keeps no buffers: ten thousand of them must be cheap.
     fn rest(&mut self) {
+        if self.front.is_held_by_others() {
+            let limits = &self.replica.metrics().here().limits;
+            limits.limit_outstanding_requests.increment();
+        }
         if self.input.is_empty() {
             self.input = BytesMut::new();
         }

@@ -137,7 +137,12 @@ impl Front {
             && self.held_until.is_none()
             && self.output.len() < self.buffer
             && self.waiting_bytes < self.buffer
-            && (self.writes_waiting == 0 || !self.replica.is_crowded())
+            && !self.is_held_by_others()
+    }
+
+    /// Whether everyone together has too much unanswered, and this client something of it.
+    pub(crate) fn is_held_by_others(&self) -> bool {
+        self.writes_waiting > 0 && self.replica.is_crowded(self.submissions.len())
     }
 
     /// A client that does not read is not buffered for here; its inbox has a limit.

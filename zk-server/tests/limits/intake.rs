@@ -47,6 +47,33 @@ fn requests_wait_for_one_another_and_keep_their_order() {
 }
 
 #[test]
+fn above_the_outstanding_limit_a_client_with_requests_in_process_is_not_read() {
+    for (limit, held) in [(3, false), (4, false), (2, true)] {
+        let scene = Scene::start(|config| {
+            config.limits.global_outstanding = limit;
+            config.storage.flush_delay = Some(SLOW);
+        });
+        let mut client = scene.connect().unwrap();
+        for _ in 0..3 {
+            client.send(&create("/n-", b"", 2)).unwrap();
+        }
+        if held {
+            eventually("reading stops", || {
+                scene.metric("limit_outstanding_requests") > 0
+            });
+        }
+        // Whoever has nothing in process is read as ever.
+        scene.connect().unwrap().children("/").unwrap().unwrap();
+        for _ in 0..3 {
+            client.receive().unwrap().1.unwrap();
+        }
+        let counted = scene.metric("limit_outstanding_requests") > 0;
+        assert_eq!(counted, held, "{limit}");
+        assert_eq!(scene.metric("outstanding_requests"), 0);
+    }
+}
+
+#[test]
 fn who_waited_too_long_is_told_so_and_nothing_is_done() {
     let scene = throttled(|config| {
         config.throttling.requests.throttled_op_wait = Some(Duration::from_millis(1));

@@ -77,6 +77,29 @@ fn old_snapshots_go_at_the_start_or_after_a_snapshot_or_never() {
 }
 
 #[test]
+fn nobody_else_may_read_what_is_on_the_disk() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::start(|config| {
+        config.storage.data_log_dir = config.storage.data_dir.join("log");
+    });
+    scene.assert_polite_clients_are_served();
+    let mut open = vec![scene.data.as_ref().unwrap().path().to_path_buf()];
+    let mut files = 0;
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            let metadata = entry.metadata().unwrap();
+            assert_eq!(metadata.permissions().mode() & 0o077, 0, "{entry:?}");
+            if metadata.is_dir() {
+                open.push(entry.path());
+            } else {
+                files += 1;
+            }
+        }
+    }
+    assert!(files >= 4, "a snapshot, a log, a mark and locks");
+}
+
+#[test]
 fn fsyncs_are_timed() {
     let scene = Scene::start(|config| config.storage.force_sync = true);
     scene.assert_polite_clients_are_served();

@@ -154,6 +154,25 @@ fn throttles() {
 }
 
 #[test]
+fn switches_of_this_server() {
+    let config = Case::fine("").config();
+    assert!(!config.storage.drop_damaged_tail);
+    assert_eq!(config.misc.pause_monitor, None);
+    let text = "zookeeper.log.dropDamagedTail=true\njvm.pause.monitor=true\n\
+                jvm.pause.sleep.time.ms=0\nlimit.authenticationBurstPerIp=0";
+    let config = Case::fine(text).config();
+    assert!(config.storage.drop_damaged_tail, "as a refusal names it");
+    let monitor = config.misc.pause_monitor.unwrap();
+    assert_eq!(
+        monitor.interval,
+        Duration::from_millis(10),
+        "never a busy loop"
+    );
+    assert_eq!(monitor.warn_above, Duration::from_secs(10));
+    assert_eq!(config.limits.authentication_burst_per_ip, None);
+}
+
+#[test]
 fn digest_algorithms() {
     for (text, expected) in [
         ("SHA1", DigestAlgorithm::Sha1),
