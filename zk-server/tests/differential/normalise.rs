@@ -97,8 +97,12 @@ impl Lens {
     }
 
     pub(crate) fn zxid(&self, raw: i64) -> i64 {
-        if raw <= 0 || self.blurred {
-            return raw.min(1);
+        // Events have none (-1) before 3.9.
+        if self.blurred {
+            return 0;
+        }
+        if raw <= 0 {
+            return raw;
         }
         let drift: i64 = self.drift.range(..=raw).map(|(_, extra)| extra).sum();
         raw - self.base - drift
