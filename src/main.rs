@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
+use zk_server::Server;
 use zk_server::cli::{self, LogFormat};
 use zk_server::config::{self, Loaded};
-use zk_server::{Server, StartError};
 
 /// How long a stop may take before the process leaves anyway: everything acknowledged is on disk already.
 const STOP_LIMIT: Duration = Duration::from_millis(900);
@@ -83,7 +83,11 @@ async fn run(loaded: Loaded) -> config::ExitCode {
             Ok(server) => server,
             Err(refused) => {
                 error!("{refused}");
-                return code_of(&refused);
+                let code = refused.exit_code();
+                if let Some(headline) = code.headline() {
+                    print(&mut std::io::stderr(), &format!("{headline}\n"));
+                }
+                return code;
             }
         },
         _ = terminate.recv() => return config::ExitCode::Done,
@@ -108,12 +112,5 @@ async fn run(loaded: Loaded) -> config::ExitCode {
             warn!("stopping takes too long; leaving. Every acknowledged write is on disk");
             config::ExitCode::Done
         }
-    }
-}
-
-fn code_of(refused: &StartError) -> config::ExitCode {
-    match refused {
-        StartError::Storage(_) => config::ExitCode::DataDirectory,
-        StartError::Listen { .. } => config::ExitCode::Unexpected,
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Event {
     Persisted { through: Zxid },
     /// The log cannot be written any more.
     LogFailed(LogFailure),
+    /// A thread that nothing can do without has panicked (P35).
+    VitalPanicked(&'static str),
     /// The snapshot's writer is done, or has given up.
     SnapshotEnded(SnapshotEvent),
     /// The disk has become nearly full.

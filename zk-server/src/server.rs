@@ -1,11 +1,14 @@
 //! A server in this process: start, stop, start again on the same data.
 
-use crate::config::Config;
 use crate::config::settings::Listen;
+use crate::config::{Config, ExitCode};
+use crate::disk::files::{Files, RealFiles};
+use crate::disk::recovery::RecoveryError;
 use crate::metrics::Metrics;
 use crate::net::listener::{self, Listener};
 use crate::node::{Fatal, Node};
 use crate::replica::{Event, Replica};
+use crate::storage::StorageError;
 use crate::time::Clock;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +23,7 @@ use tracing::info;
 pub enum StartError {
     /// The data directory cannot be used, or what is in it cannot be trusted.
     #[error(transparent)]
-    Storage(#[from] crate::storage::StorageError),
+    Storage(#[from] StorageError),
     /// The client address cannot be resolved or bound.
     #[error("cannot listen on {address}: {error}; is another server running there?")]
     Listen {
@@ -29,6 +32,23 @@ pub enum StartError {
         /// What the system said.
         error: io::Error,
     },
+}
+
+impl StartError {
+    /// The number a process ends with that cannot start.
+    pub const fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Storage(StorageError::Recovery(RecoveryError::Io { .. })) => {
+                ExitCode::DataDirectory
+            }
+            Self::Storage(StorageError::Recovery(_)) => ExitCode::CorruptData,
+            Self::Storage(StorageError::Snapshot(_)) => ExitCode::SnapshotIo,
+            Self::Storage(
+                StorageError::Dirs(_) | StorageError::Locked(_) | StorageError::Empty(_),
+            ) => ExitCode::DataDirectory,
+            Self::Storage(StorageError::Thread(_)) | Self::Listen { .. } => ExitCode::Unexpected,
+        }
+    }
 }
 
 /// A running server. Dropping it stops it without waiting; [`Server::stop`] waits.
@@ -52,14 +72,19 @@ pub struct Server {
 
 impl Server {
     /// Opens the data, recovers, binds the client port and serves. Must be called inside a tokio runtime.
-    pub async fn start(mut config: Config) -> Result<Self, StartError> {
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_on(Arc::new(RealFiles), config).await
+    }
+
+    /// The same on a disk of the caller's choice.
+    async fn start_on(files: Arc<dyn Files>, mut config: Config) -> Result<Self, StartError> {
         let began = Instant::now();
         let (door, events) = mpsc::unbounded_channel();
         let metrics = Arc::new(Metrics::default());
         let opened = {
             let (config, metrics, door) = (config.clone(), Arc::clone(&metrics), door.clone());
-            let open =
-                tokio::task::spawn_blocking(move || crate::storage::open(&config, metrics, door));
+            let open = move || crate::storage::open(files, &config, metrics, door);
+            let open = tokio::task::spawn_blocking(open);
             open.await
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?
         };
@@ -112,16 +137,20 @@ impl Server {
 
     /// Waits until the server ends by itself: it never does unless something is wrong (P22, P29, P35).
     pub async fn failed(&mut self) -> Fatal {
-        match &mut self.node {
-            None => std::future::pending().await,
-            Some(node) => {
-                let ended = node.await;
-                self.node = None;
-                match ended {
-                    Ok(Err(fatal)) => fatal,
-                    Ok(Ok(())) | Err(_) => Fatal::Vital("loop"),
-                }
+        let Some(node) = &mut self.node else {
+            return std::future::pending().await;
+        };
+        let ended = tokio::select! {
+            ended = node => ended,
+            _ended = vital(&mut self.listener) => {
+                self.listener = None;
+                return Fatal::Vital("listener");
             }
+        };
+        self.node = None;
+        match ended {
+            Ok(Err(fatal)) => fatal,
+            Ok(Ok(())) | Err(_) => Fatal::Vital("loop"),
         }
     }
 
@@ -146,6 +175,14 @@ impl Drop for Server {
         }
         self.posts.iter().for_each(JoinHandle::abort);
         self.replica.send(Event::Stop);
+    }
+}
+
+/// Ends with the task; never, if there is none.
+async fn vital(task: &mut Option<JoinHandle<()>>) {
+    match task {
+        None => std::future::pending().await,
+        Some(task) => drop(task.await),
     }
 }
 
@@ -184,3 +221,6 @@ async fn bind(
 fn refuse(address: String, error: io::Error) -> StartError {
     StartError::Listen { address, error }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 use crate::config::Config;
 use crate::config::settings;
 use crate::disk::dirs::{DirError, Dirs};
-use crate::disk::files::{Files, RealFiles};
+use crate::disk::files::{Files, Space};
 use crate::disk::lock::{DirLock, LockError};
 use crate::disk::log::{Log, LogEvent, LogOptions};
 use crate::disk::names::Compression;
@@ -75,12 +75,12 @@ pub(crate) struct Store {
 
 /// Opens, locks and recovers. Blocks for as long as that takes.
 pub(crate) fn open(
+    files: Arc<dyn Files>,
     config: &Config,
     metrics: Arc<Metrics>,
     door: UnboundedSender<Event>,
 ) -> Result<Opened, StorageError> {
     let began = Instant::now();
-    let files: Arc<dyn Files> = Arc::new(RealFiles);
     let settings = &config.storage;
     let dirs = Dirs::new(
         settings.data_dir.clone(),
@@ -174,7 +174,7 @@ impl Store {
         door: UnboundedSender<Event>,
     ) -> Result<Log, StorageError> {
         let mut store = StoreOptions::new(self.dirs.txns());
-        store.preallocate = self.config.prealloc;
+        store.preallocate = self.log_step();
         store.force_sync = self.config.force_sync;
         store.roll_above = self.config.txn_log_size_limit;
         let mut options = LogOptions::new(store);
@@ -194,12 +194,34 @@ impl Store {
                     Event::Persisted { through }
                 }
                 LogEvent::Failed(failure) => Event::LogFailed(failure),
+                LogEvent::Panicked => Event::VitalPanicked("log's thread"),
                 LogEvent::Rolled { .. } => return,
             };
             // A loop that has stopped has nothing to learn any more.
             drop(door.send(event));
         };
         Log::start(Arc::clone(&self.files), options, last, tell).map_err(StorageError::Thread)
+    }
+
+    /// By how much a log grows at once. A small disk must not be full of what is only reserved.
+    fn log_step(&self) -> u64 {
+        const PART_OF_DISK: u64 = 32;
+        const SMALLEST: u64 = 64 << 10;
+        let step = self.config.prealloc;
+        match self.files.space(&self.dirs.txns()) {
+            Ok(Space { total, .. }) => step.min((total / PART_OF_DISK).max(SMALLEST)),
+            Err(error) => {
+                warn!(%error, "the size of the log's disk is unknown");
+                step
+            }
+        }
+    }
+
+    /// Whether a snapshot of about `bytes` finds room without taking it from the log (P23).
+    pub(crate) fn has_room_for(&self, bytes: u64) -> io::Result<bool> {
+        let space = self.files.space(&self.dirs.snapshots())?;
+        let log = self.log_step().saturating_mul(2);
+        Ok(space.free >= bytes.saturating_add(log))
     }
 
     /// Whether snapshots end with the last zxid.
@@ -439,3 +461,6 @@ impl recovery::Replica for Recovering {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

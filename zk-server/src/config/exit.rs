@@ -22,6 +22,9 @@ pub enum ExitCode {
     QuorumPacket,
     /// The election port could not be bound.
     ElectionPort,
+    /// What is in the data directory is damaged, and starting would mean to guess (P25). Java has no
+    /// number for it; a supervisor must not restart a server that ended with this one.
+    CorruptData,
 }
 
 impl ExitCode {
@@ -37,6 +40,7 @@ impl ExitCode {
             Self::CommitMismatch => 12,
             Self::QuorumPacket => 13,
             Self::ElectionPort => 14,
+            Self::CorruptData => 20,
         }
     }
 
@@ -51,7 +55,8 @@ impl ExitCode {
             | Self::SnapshotIo
             | Self::CommitMismatch
             | Self::QuorumPacket
-            | Self::ElectionPort => None,
+            | Self::ElectionPort
+            | Self::CorruptData => None,
         }
     }
 }

@@ -40,7 +40,7 @@ pub enum DirError {
     },
     /// Directories are not made here.
     #[error(
-        "{} does not exist; make it, or allow it to be made with zookeeper.datadir.autocreate=true",
+        "Missing data directory {}, and datadir.autocreate is false: create it, or check dataDir",
         path.display()
     )]
     Missing { path: PathBuf },
@@ -80,8 +80,8 @@ impl Dirs {
 
     /// Makes what is missing, durably, and refuses what is mixed up.
     pub fn prepare(&self, files: &dyn Files, autocreate: bool) -> Result<(), DirError> {
-        for (top, dir) in [(&self.data, self.snapshots()), (&self.logs, self.txns())] {
-            prepare_dir(files, top, &dir, autocreate)?;
+        for dir in [self.snapshots(), self.txns()] {
+            prepare_dir(files, &dir, autocreate)?;
         }
         if self.data != self.logs {
             self.refuse_mixed(files)?;
@@ -161,12 +161,7 @@ fn io<T>(path: &Path, doing: &'static str, result: io::Result<T>) -> Result<T, D
     })
 }
 
-fn prepare_dir(
-    files: &dyn Files,
-    top: &Path,
-    dir: &Path,
-    autocreate: bool,
-) -> Result<(), DirError> {
+fn prepare_dir(files: &dyn Files, dir: &Path, autocreate: bool) -> Result<(), DirError> {
     match io(dir, "look at", files.kind(dir))? {
         Some(Kind::Dir) => return Ok(()),
         // An operator moved it to another disk.
@@ -181,11 +176,27 @@ fn prepare_dir(
         }
         None => {}
     }
-    io(dir, "make the directory", files.create_dir(dir))?;
-    for made in [Some(top), top.parent()].into_iter().flatten() {
-        if !made.as_os_str().is_empty() {
-            io(made, "sync the directory", files.sync_dir(made))?;
+    // Every name on the way may be new, and a new name is durable in the directory above it.
+    let mut above = Vec::new();
+    for made in dir.ancestors() {
+        if io(made, "look at", files.kind(made))?.is_some() {
+            break;
         }
+        match made.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => above.push(Path::new(".")),
+            Some(parent) => above.push(parent),
+            None => break,
+        }
+        if made
+            .parent()
+            .is_none_or(|parent| parent.as_os_str().is_empty())
+        {
+            break;
+        }
+    }
+    io(dir, "make the directory", files.create_dir(dir))?;
+    for parent in above {
+        io(parent, "sync the directory", files.sync_dir(parent))?;
     }
     Ok(())
 }

@@ -72,17 +72,17 @@ pub enum LogEvent {
     },
     /// The log is dead. Said once; nothing is acknowledged after it.
     Failed(LogFailure),
+    /// The thread panicked, which is the end of the log as well (P35).
+    Panicked,
 }
 
 /// Why the log is dead.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the transaction log in {dir} failed after {durable}: {error}{}", full_hint(*.full))]
+#[error("the transaction log failed after {durable}: {error}{}", full_hint(*.full))]
 pub struct LogFailure {
-    /// Where it is.
-    pub dir: String,
     /// The last transaction known to be durable.
     pub durable: Zxid,
-    /// What the system said.
+    /// Which file it was, and what the system said.
     pub error: Arc<io::Error>,
     /// Whether the disk is full: then room and a restart are all it takes (P23).
     pub full: bool,
@@ -257,7 +257,11 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if self.thread.is_some() && !std::thread::panicking() {
+        if std::thread::panicking() {
+            // Nothing more is written on behalf of whoever panics, and nobody waits for a disk now.
+            self.queue.die();
+            self.queue.close();
+        } else if self.thread.is_some() {
             // Whoever wants to know of a failure calls `close`; the event told it anyway.
             if let Err(failure) = self.finish() {
                 tracing::debug!(%failure, "log closed after its failure");
@@ -269,7 +273,7 @@ impl Drop for Log {
 /// How old the note of what is durable may grow while the log is in use.
 const MARK_AGE: Duration = Duration::from_secs(1);
 
-struct Writer<F> {
+struct Writer<F: FnMut(LogEvent)> {
     store: LogStore,
     options: LogOptions,
     queue: Arc<Queue>,
@@ -278,12 +282,20 @@ struct Writer<F> {
     mark_saved: Instant,
 }
 
+impl<F: FnMut(LogEvent)> Drop for Writer<F> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.queue.die();
+            (self.on_event)(LogEvent::Panicked);
+        }
+    }
+}
+
 impl<F: FnMut(LogEvent)> Writer<F> {
     fn run(mut self) -> Result<(), LogFailure> {
         self.work().map_err(|error| {
             self.queue.die();
             let failure = LogFailure {
-                dir: self.options.store.dir.display().to_string(),
                 durable: self.store.durable(),
                 full: is_full(&error),
                 error: Arc::new(error),

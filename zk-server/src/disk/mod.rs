@@ -30,5 +30,5 @@ pub mod recovery;
 pub mod snapshot;
 pub mod store;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod truncate;

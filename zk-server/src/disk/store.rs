@@ -5,12 +5,12 @@
 //! unknown, and asking it again would only make it lie (P22).
 
 use super::files::{Files, Handle, is_full};
-use super::mark::{Mark, MarkFile, SEAL_LEN, put_seal};
+use super::mark::{MARK_NAME, Mark, MarkFile, SEAL_LEN, put_seal};
 use super::names::log_name;
 use super::record::{self, HEADER_LEN};
 use bytes::Bytes;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zk_proto::Zxid;
 
@@ -56,6 +56,8 @@ impl StoreOptions {
 const BUFFER_KEPT: usize = 4 << 20;
 /// Java extends a file when this little is left of it.
 const HEADROOM: u64 = 4096;
+/// Where the disk is nearly full, files grow in steps down to this.
+const SMALLEST_STEP: u64 = 64 << 10;
 
 /// The log's files, open for appending.
 #[derive(Debug)]
@@ -73,6 +75,7 @@ pub struct LogStore {
 #[derive(Debug)]
 struct Segment {
     handle: Box<dyn Handle>,
+    path: PathBuf,
     first: Zxid,
     nonce: u64,
     /// Where the next record goes.
@@ -130,7 +133,7 @@ impl LogStore {
         self.guarded(|store| {
             if let Some(segment) = &mut store.segment {
                 if store.options.force_sync {
-                    segment.handle.sync()?;
+                    at(&segment.path, "sync", segment.handle.sync())?;
                 }
                 segment.durable_position = segment.position;
                 store.durable = segment.last;
@@ -157,8 +160,9 @@ impl LogStore {
             };
             if segment.sealed {
                 // Left as Java leaves it: only zeros behind the last record. The mark says it all now.
-                segment.handle.write_at(segment.position, &[0; SEAL_LEN])?;
-                segment.handle.sync()?;
+                let unsealed = segment.handle.write_at(segment.position, &[0; SEAL_LEN]);
+                at(&segment.path, "write", unsealed)?;
+                at(&segment.path, "sync", segment.handle.sync())?;
             }
             Ok(())
         })
@@ -177,15 +181,20 @@ impl LogStore {
         if !self.options.force_sync {
             return Ok(());
         }
+        let path = self.options.dir.join(MARK_NAME);
         self.guarded(|store| {
             let (Some(segment), Some(file)) = (&mut store.segment, &mut store.mark) else {
                 return Ok(());
             };
             if segment.marked < segment.durable_position {
-                file.write(&segment.mark(store.durable))?;
+                at(&path, "write", file.write(&segment.mark(store.durable)))?;
                 segment.marked = segment.durable_position;
             }
-            if sync { file.sync() } else { Ok(()) }
+            if sync {
+                at(&path, "sync", file.sync())
+            } else {
+                Ok(())
+            }
         })
     }
 
@@ -202,11 +211,13 @@ impl LogStore {
     fn open_segment(&mut self, first: Zxid) -> io::Result<Segment> {
         assert!(first > self.durable, "the log only grows");
         let name = log_name(first);
-        let handle = self.files.create(&self.options.dir.join(&name))?;
-        handle.write_at(0, &record::file_header())?;
+        let path = self.options.dir.join(&name);
+        let handle = at(&path, "create", self.files.create(&path))?;
+        at(&path, "write", handle.write_at(0, &record::file_header()))?;
         let header = HEADER_LEN as u64;
         let mut segment = Segment {
             handle,
+            path,
             first,
             nonce: nonce(self.options.nonce_seed, first),
             position: header,
@@ -216,21 +227,28 @@ impl LogStore {
             marked: header,
             durable_position: header,
         };
-        segment.make_room(padded(header, header, self.options.preallocate))?;
+        segment.make_room(&[header], self.options.preallocate)?;
         if self.options.force_sync {
-            segment.handle.sync()?;
-            self.files.sync_dir(&self.options.dir)?;
-            let mark = match &mut self.mark {
-                Some(mark) => mark,
-                None => self
-                    .mark
-                    .insert(MarkFile::open(&*self.files, &self.options.dir)?),
-            };
-            mark.write(&segment.mark(self.durable))?;
-            mark.sync()?;
+            at(&segment.path, "sync", segment.handle.sync())?;
+            let dir = &self.options.dir;
+            at(dir, "sync the directory", self.files.sync_dir(dir))?;
+            self.begin_mark(&segment.mark(self.durable))?;
         }
         tracing::debug!(file = name, "log file begun");
         Ok(segment)
+    }
+
+    fn begin_mark(&mut self, first: &Mark) -> io::Result<()> {
+        let path = self.options.dir.join(MARK_NAME);
+        let mark = match &mut self.mark {
+            Some(mark) => mark,
+            None => {
+                let opened = MarkFile::open(&*self.files, &self.options.dir);
+                self.mark.insert(at(&path, "open", opened)?)
+            }
+        };
+        at(&path, "write", mark.write(first))?;
+        at(&path, "sync", mark.sync())
     }
 
     fn write_batch(&mut self, batch: &[LogRecord]) -> io::Result<()> {
@@ -238,16 +256,17 @@ impl LogStore {
             return Ok(());
         };
         self.buffer.clear();
-        let (mut end, mut size) = (segment.position, segment.size);
+        let mut end = segment.position;
+        let mut begins = Vec::with_capacity(batch.len());
         for record in batch {
             assert!(record.zxid > segment.last, "the log only grows");
             segment.last = record.zxid;
-            size = padded(end, size, self.options.preallocate);
+            begins.push(end);
             record::encode(&record.payload, &mut self.buffer)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
             end = segment.position + self.buffer.len() as u64;
         }
-        match segment.make_room(size) {
+        match segment.make_room(&begins, self.options.preallocate) {
             // The room found earlier may do for a while yet (P23).
             Err(error) if is_full(&error) && end <= segment.size => {
                 tracing::warn!(%error, "the disk is full; the log lives on what it had reserved");
@@ -264,7 +283,8 @@ impl LogStore {
                 &mut self.buffer,
             );
         }
-        segment.handle.write_at(segment.position, &self.buffer)?;
+        let written = segment.handle.write_at(segment.position, &self.buffer);
+        at(&segment.path, "write", written)?;
         segment.position = end;
         segment.size = segment.size.max(end);
         segment.sealed = sealed;
@@ -283,13 +303,33 @@ impl Segment {
         }
     }
 
-    fn make_room(&mut self, size: u64) -> io::Result<()> {
-        if size > self.size {
-            self.handle.reserve(self.size, size)?;
-            self.size = size;
+    /// Finds room ahead of records that begin at these places. A disk that has no room for a whole
+    /// step may have it for a smaller one.
+    fn make_room(&mut self, begins: &[u64], mut step: u64) -> io::Result<()> {
+        loop {
+            let pad = |size, begin: &u64| padded(*begin, size, step);
+            let size = begins.iter().fold(self.size, pad);
+            if size <= self.size {
+                return Ok(());
+            }
+            match self.handle.reserve(self.size, size) {
+                Ok(()) => {
+                    self.size = size;
+                    return Ok(());
+                }
+                Err(error) if is_full(&error) && step > SMALLEST_STEP => step /= 2,
+                Err(error) => return at(&self.path, "find room", Err(error)),
+            }
         }
-        Ok(())
     }
+}
+
+/// Says which file it was, and keeps the kind.
+fn at<T>(path: &Path, doing: &str, result: io::Result<T>) -> io::Result<T> {
+    result.map_err(|error| {
+        let text = format!("{}: cannot {doing}: {error}", path.display());
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// The length a file has before a record is written at `position`, by Java's rule.

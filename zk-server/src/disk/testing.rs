@@ -10,19 +10,19 @@ use zk_proto::txn::{self, Txn, TxnHeader, TxnRecord};
 use zk_proto::{Acl, SessionId, StoredStat, Xid, Zxid};
 
 /// The recorded files.
-pub(super) fn testdata(name: &str) -> PathBuf {
+pub(crate) fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("testdata/disk")
         .join(name)
 }
 
 /// The bytes of a recorded file.
-pub(super) fn recorded(name: &str) -> Vec<u8> {
+pub(crate) fn recorded(name: &str) -> Vec<u8> {
     std::fs::read(testdata(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
 /// Every recorded directory of logs and snapshots.
-pub(super) const DIRECTORIES: [&str; 7] = [
+pub(crate) const DIRECTORIES: [&str; 7] = [
     "standalone-3.8.0",
     "standalone-3.9.5-reopened",
     "member-3.8.0-follower",
@@ -33,7 +33,7 @@ pub(super) const DIRECTORIES: [&str; 7] = [
 ];
 
 /// Copies a recorded `version-2` into an empty directory of `files`.
-pub(super) fn copy_recorded(name: &str, files: &dyn Files, to: &Path) {
+pub(crate) fn copy_recorded(name: &str, files: &dyn Files, to: &Path) {
     files.create_dir(to).unwrap();
     let from = testdata(name).join("version-2");
     for entry in RealFiles.list(&from).unwrap() {
@@ -43,7 +43,7 @@ pub(super) fn copy_recorded(name: &str, files: &dyn Files, to: &Path) {
 }
 
 /// A transaction as the log takes it, with `len` bytes of data.
-pub(super) fn transaction(zxid: i64, len: usize) -> LogRecord {
+pub(crate) fn transaction(zxid: i64, len: usize) -> LogRecord {
     let zxid = Zxid::from_wire(zxid);
     let header = TxnHeader {
         session: SessionId::from_wire(1),
@@ -67,15 +67,15 @@ pub(super) fn transaction(zxid: i64, len: usize) -> LogRecord {
 
 /// Everything it was given, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Memory {
-    pub(super) sessions: Vec<(SessionId, i32)>,
-    pub(super) acls: Vec<(i64, Vec<Acl>)>,
-    pub(super) nodes: Vec<(String, Option<Bytes>, i64, StoredStat)>,
-    pub(super) base: Zxid,
-    pub(super) applied: Vec<(Zxid, Bytes)>,
+pub(crate) struct Memory {
+    pub(crate) sessions: Vec<(SessionId, i32)>,
+    pub(crate) acls: Vec<(i64, Vec<Acl>)>,
+    pub(crate) nodes: Vec<(String, Option<Bytes>, i64, StoredStat)>,
+    pub(crate) base: Zxid,
+    pub(crate) applied: Vec<(Zxid, Bytes)>,
     /// What it says its digest is: what the records say, but for one.
-    pub(super) digest: Option<u64>,
-    pub(super) differs_at: Option<Zxid>,
+    pub(crate) digest: Option<u64>,
+    pub(crate) differs_at: Option<Zxid>,
 }
 
 impl SnapshotSink for Memory {
@@ -139,7 +139,7 @@ impl Replica for Memory {
 
 impl Memory {
     /// The tree as the sections of a snapshot between header and first seal.
-    pub(super) fn image(&self) -> Vec<u8> {
+    pub(crate) fn image(&self) -> Vec<u8> {
         use bytes::BufMut;
         use zk_proto::jute::JuteMut;
         let mut out = Vec::new();

@@ -32,7 +32,7 @@ use flight::{Answer, Flight, Turn};
 use intake::Intake;
 use reaper::{Chore, Reaper};
 pub(crate) use sessions::LiveSessions;
-use snapshots::{Imaging, Trigger};
+use snapshots::{Imaging, Retry, Trigger};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -79,6 +79,7 @@ pub(crate) struct Node {
     imaging: Option<Imaging>,
     /// When to remove old files, where that has an interval of its own.
     next_purge: Option<Time>,
+    retry: Retry,
     effects: Vec<Effect>,
     appends: Vec<LogRecord>,
     payload: BytesMut,
@@ -120,6 +121,7 @@ impl Node {
             trigger,
             imaging: None,
             next_purge,
+            retry: Retry::default(),
             effects: Vec::new(),
             appends: Vec::new(),
             payload: BytesMut::new(),
@@ -129,14 +131,16 @@ impl Node {
     }
 
     /// Runs until it is told to stop or cannot go on. Either way nobody is left waiting for an answer.
+    /// Closing files may take as long as the disk likes: that is not done here, and after a failure
+    /// nobody waits for it.
     pub(crate) async fn run(mut self) -> Result<(), Fatal> {
         let ended = self.serve().await;
-        self.abort_snapshot();
         for link in self.replica.links() {
             link.push_and_wake(Delivery::Close);
         }
+        let closing = tokio::task::spawn_blocking(move || self.close());
         ended?;
-        Ok(self.log.close()?)
+        closing.await.unwrap_or(Err(Fatal::Vital("log's thread")))
     }
 
     async fn serve(&mut self) -> Result<(), Fatal> {
@@ -168,6 +172,7 @@ impl Node {
             self.zab.deadline(),
             self.imaging.as_ref().map(Imaging::deadline),
             self.next_purge,
+            self.retry.deadline(),
         ];
         deadlines
             .into_iter()
@@ -189,8 +194,9 @@ impl Node {
             Event::Gone { link } => self.sessions.on_gone(&link),
             Event::Persisted { through } => self.on_persisted(through, now)?,
             Event::LogFailed(failure) => return Err(failure.into()),
+            Event::VitalPanicked(what) => return Err(Fatal::Vital(what)),
             Event::TakeSnapshot => self.begin_snapshot(now),
-            Event::SnapshotEnded(event) => self.on_snapshot_ended(event),
+            Event::SnapshotEnded(event) => self.on_snapshot_ended(event, now),
             Event::Ask(question) => question(&self.sessions, self.log.stats()),
             Event::DiskLow => {
                 if self.replica.config().storage.purge != Purge::Never {
@@ -395,7 +401,7 @@ impl Node {
                 }
             }
         }
-        if self.trigger.is_due() {
+        if self.retry.is_due(now, self.trigger.is_due()) {
             self.begin_snapshot(now);
         }
         self.continue_snapshot(now);
@@ -425,5 +431,11 @@ impl Node {
         };
         let tree = self.replica.tree();
         self.reaper.found(reapable(&tree, wall, rules), now);
+    }
+
+    /// Lets go of the snapshot, and makes all that was written durable.
+    fn close(mut self) -> Result<(), Fatal> {
+        self.abort_snapshot();
+        Ok(self.log.close()?)
     }
 }

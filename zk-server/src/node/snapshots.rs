@@ -5,10 +5,13 @@
 
 use super::Node;
 use crate::config::settings::{Purge, Storage};
-use crate::disk::snapshot::{Pushed, SnapshotEvent, SnapshotTrailer, SnapshotWriter};
+use crate::disk::snapshot::{
+    Pushed, SnapshotEvent, SnapshotFailure, SnapshotTrailer, SnapshotWriter,
+};
 use crate::replica::Event;
 use crate::tree::{ImageFacts, ImageProgress};
 use bytes::Bytes;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{error, info, warn};
@@ -40,8 +43,12 @@ impl Node {
     /// Freezes the tree and starts a writer. One at a time: the next one will be due again.
     pub(super) fn begin_snapshot(&mut self, now: Time) {
         self.trigger.reset();
+        self.retry.begun();
         if self.imaging.is_some() {
             return;
+        }
+        if let Err(failure) = self.check_room() {
+            return self.on_snapshot_failed(&failure, now);
         }
         self.log.roll();
         let mut head = Vec::new();
@@ -67,9 +74,29 @@ impl Node {
             }
             Err(error) => {
                 self.replica.tree_mut().abort_image();
-                error!(%error, "no snapshot is taken: its thread cannot start");
+                let path = "of the tree".to_owned();
+                let full = false;
+                self.on_snapshot_failed(&SnapshotFailure { path, error, full }, now);
             }
         }
+    }
+
+    /// A snapshot that fills the disk takes the log's room, and the log's room is the server's life. It
+    /// is not even begun: a roll alone may cost more than there is.
+    fn check_room(&self) -> Result<(), SnapshotFailure> {
+        /// What a node's path and data cost besides their bytes.
+        const PER_NODE: u64 = 100;
+        let bytes = {
+            let tree = self.replica.tree();
+            tree.approximate_data_size() + PER_NODE * tree.node_count() as u64
+        };
+        let (full, error) = match self.store.has_room_for(bytes) {
+            Ok(true) => return Ok(()),
+            Ok(false) => (true, io::ErrorKind::StorageFull.into()),
+            Err(error) => (false, error),
+        };
+        let path = format!("of about {bytes} bytes");
+        Err(SnapshotFailure { path, error, full })
     }
 
     /// Copies out a little more, as long as the disk keeps up.
@@ -120,7 +147,7 @@ impl Node {
         }
     }
 
-    pub(super) fn on_snapshot_ended(&mut self, event: SnapshotEvent) {
+    pub(super) fn on_snapshot_ended(&mut self, event: SnapshotEvent, now: Time) {
         match event {
             SnapshotEvent::Written(written) => {
                 info!(
@@ -131,22 +158,71 @@ impl Node {
                 );
                 let timings = &self.replica.metrics().here().timings;
                 timings.snapshottime.record(written.took);
+                self.retry = Retry::default();
                 if self.replica.config().storage.purge == Purge::AfterEverySnapshot {
                     self.store.purge();
                 }
             }
             SnapshotEvent::Failed(failure) => {
                 self.abort_snapshot();
-                self.replica
-                    .metrics()
-                    .here()
-                    .counters
-                    .snapshot_error_count
-                    .increment();
-                error!("{failure}; serving goes on, the log keeps everything");
+                self.on_snapshot_failed(&failure, now);
             }
             SnapshotEvent::Aborted(_) => {}
         }
+    }
+
+    /// The server can do without a snapshot for a long time, but not for ever: it is tried again (P23).
+    fn on_snapshot_failed(&mut self, failure: &SnapshotFailure, now: Time) {
+        self.replica
+            .metrics()
+            .here()
+            .counters
+            .snapshot_error_count
+            .increment();
+        let again = self.retry.failed(now);
+        error!(
+            retry_s = again.as_secs(),
+            "{failure}; serving goes on, the log keeps everything"
+        );
+        if failure.full {
+            self.store.purge();
+        }
+    }
+}
+
+/// When to try again after a snapshot failed: soon, then ever less often.
+#[derive(Debug, Default)]
+pub(super) struct Retry {
+    due: Option<Time>,
+    wait: Option<Duration>,
+}
+
+impl Retry {
+    const FIRST: Duration = Duration::from_secs(2);
+    const LONGEST: Duration = Duration::from_secs(300);
+
+    /// When to look again.
+    pub(super) const fn deadline(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Whether it is time. After a failure its own time counts, however much is logged meanwhile.
+    pub(super) fn is_due(&self, now: Time, trigger: bool) -> bool {
+        self.due.map_or(trigger, |due| due <= now)
+    }
+
+    /// Another attempt has begun, for whatever reason.
+    const fn begun(&mut self) {
+        self.due = None;
+    }
+
+    /// It failed. Says how long to wait.
+    fn failed(&mut self, now: Time) -> Duration {
+        let longer = |wait: Duration| (2 * wait).min(Self::LONGEST);
+        let wait = self.wait.map_or(Self::FIRST, longer);
+        self.wait = Some(wait);
+        self.due = Some(now + wait);
+        wait
     }
 }
 
@@ -215,6 +291,26 @@ fn half_and_random_half(whole: u64, draw: u64) -> u64 {
 mod tests {
     use super::*;
     use crate::config::Config;
+
+    #[test]
+    fn a_failed_snapshot_is_tried_again_ever_less_often() {
+        let mut retry = Retry::default();
+        assert_eq!(retry.deadline(), None);
+        let mut now = Time::since_start(Duration::from_secs(10));
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            waits.push(retry.failed(now).as_secs());
+            assert!(!retry.is_due(now, true));
+            now = retry.deadline().unwrap();
+            assert!(retry.is_due(now, false));
+            retry.begun();
+            assert!(
+                !retry.is_due(now, false),
+                "an attempt under way is not begun twice"
+            );
+        }
+        assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    }
 
     #[test]
     fn a_snapshot_is_due_between_half_and_all_of_its_count() {

@@ -58,7 +58,7 @@ fn a_clean_end_leaves_all_of_it_durable_and_the_file_as_java_leaves_it() {
         .position(|event| matches!(event, LogEvent::Rolled { last } if *last == zxid(5)));
     let persisted = events.iter().filter_map(|event| match event {
         LogEvent::Persisted { through: zxid, .. } => Some(zxid.to_wire()),
-        LogEvent::Rolled { .. } | LogEvent::Failed(_) => None,
+        LogEvent::Rolled { .. } | LogEvent::Failed(_) | LogEvent::Panicked => None,
     });
     assert!(
         rolled.is_some() && persisted.clone().is_sorted(),
@@ -190,6 +190,7 @@ fn a_full_disk_is_met_on_what_was_reserved() {
             LogEvent::Persisted { .. } => {}
             LogEvent::Failed(failure) => break failure,
             LogEvent::Rolled { .. } => panic!("nobody asked"),
+            LogEvent::Panicked => panic!("the log's thread panicked"),
         }
     };
     assert!(failure.full);

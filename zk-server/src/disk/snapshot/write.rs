@@ -11,7 +11,8 @@ use crate::disk::names::{Compression, snapshot_name};
 use bytes::Bytes;
 use simd_adler32::Adler32;
 use std::io;
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -111,7 +112,11 @@ impl SnapshotWriter {
         on_event: impl FnOnce(SnapshotEvent) + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, pieces) = sync_channel(QUEUE);
-        let work = move || on_event(run(&*files, &file, &pieces));
+        let work = move || {
+            // A snapshot is never worth the server: what breaks while writing one is told as a failure.
+            let written = AssertUnwindSafe(|| run(&*files, &file, &pieces));
+            on_event(catch_unwind(written).unwrap_or_else(|_| panicked(&*files, &file)));
+        };
         let thread = std::thread::Builder::new()
             .name("snapshot".into())
             .spawn(work)?;
@@ -158,6 +163,9 @@ impl SnapshotWriter {
 impl Drop for SnapshotWriter {
     fn drop(&mut self) {
         self.pieces = None;
+        if std::thread::panicking() {
+            return; // Nobody waits for a disk now.
+        }
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -186,10 +194,7 @@ fn run(files: &dyn Files, file: &SnapshotFile, pieces: &Receiver<Piece>) -> Snap
         Ok(Some(bytes))
     });
     if !matches!(written, Ok(Some(_))) {
-        // If even this fails, the next start removes it.
-        if let Err(error) = files.remove(&tmp) {
-            tracing::debug!(%error, path = %tmp.display(), "half a snapshot stays for now");
-        }
+        discard(files, &tmp);
     }
     match written {
         Ok(Some(bytes)) => SnapshotEvent::Written(SnapshotWritten {
@@ -205,6 +210,23 @@ fn run(files: &dyn Files, file: &SnapshotFile, pieces: &Receiver<Piece>) -> Snap
             error,
         }),
     }
+}
+
+/// Removes what was begun. If even this fails, the next start does.
+fn discard(files: &dyn Files, tmp: &Path) {
+    if let Err(error) = files.remove(tmp) {
+        tracing::debug!(%error, path = %tmp.display(), "half a snapshot stays for now");
+    }
+}
+
+fn panicked(files: &dyn Files, file: &SnapshotFile) -> SnapshotEvent {
+    let name = snapshot_name(file.zxid, file.compression);
+    discard(files, &file.dir.join(format!("{name}.tmp")));
+    SnapshotEvent::Failed(SnapshotFailure {
+        path: file.dir.join(name).display().to_string(),
+        error: io::Error::other("its thread panicked"),
+        full: false,
+    })
 }
 
 struct Body {
