@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zk_proto::jute::Reader;
 use zk_proto::{
     ConnectRequest, ConnectResponse, Create, OpCode, Reply, ReplyHeader, Request, RequestHeader,
@@ -183,6 +183,82 @@ pub fn read_frame(stream: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut payload = vec![0; len];
     stream.read_exact(&mut payload)?;
     Ok(payload)
+}
+
+/// What a four-letter word is answered.
+pub fn four_letters(address: SocketAddr, word: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    stream.write_all(word.as_bytes()).expect("the word is sent");
+    let mut text = String::new();
+    stream
+        .read_to_string(&mut text)
+        .expect("the answer is text");
+    text
+}
+
+/// A writer of numbered nodes, many in flight, and what became of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Numbers {
+    pub acknowledged: u32,
+    pub sent: u32,
+    pub last_answer: Instant,
+}
+
+/// Creates `base/00000000`, ... until the connection breaks or `until` are there.
+pub fn write_numbers(address: SocketAddr, base: &str, from: u32, until: u32) -> Numbers {
+    const IN_FLIGHT: u32 = 8;
+    let mut numbers = Numbers {
+        acknowledged: from,
+        sent: from,
+        last_answer: Instant::now(),
+    };
+    let Ok(mut client) = Client::connect(address) else {
+        return numbers;
+    };
+    while numbers.acknowledged < until {
+        while numbers.sent < until && numbers.sent < numbers.acknowledged + IN_FLIGHT {
+            let path = format!("{base}/{:08}", numbers.sent);
+            numbers.sent += 1;
+            if client
+                .send(&create(&path, b"some data of no meaning", 0))
+                .is_err()
+            {
+                return numbers;
+            }
+        }
+        match client.receive() {
+            Ok((_, answer)) => assert!(matches!(answer, Ok(Reply::Path(_))), "{answer:?}"),
+            Err(_) => return numbers,
+        }
+        numbers.acknowledged += 1;
+        numbers.last_answer = Instant::now();
+    }
+    let _closed = client.call(&Request::CloseSession);
+    numbers
+}
+
+/// Checks that exactly a prefix of the numbers is there, with all that was acknowledged in it (P19, P3).
+pub fn check_numbers(address: SocketAddr, base: &str, numbers: Numbers) -> u32 {
+    let mut client = Client::connect(address).expect("the server serves");
+    let mut names = client
+        .children(base)
+        .expect("it answers")
+        .expect("the base is there");
+    names.sort_unstable();
+    let found = u32::try_from(names.len()).expect("few");
+    for (number, name) in names.iter().enumerate() {
+        assert_eq!(
+            *name,
+            format!("{number:08}"),
+            "{base}: a later write outlived an earlier one"
+        );
+    }
+    assert!(
+        (numbers.acknowledged..=numbers.sent).contains(&found),
+        "{base}: {found} are there of {numbers:?}"
+    );
+    let _closed = client.call(&Request::CloseSession);
+    found
 }
 
 /// A port that was free a moment ago.

@@ -7,8 +7,10 @@
 )]
 
 use super::support::Client;
+use std::fs::File;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use zk_proto::Request;
 
@@ -20,38 +22,65 @@ pub struct Process {
 
 impl Process {
     /// Starts the binary on a data directory and waits until it serves.
-    pub fn start(data: &std::path::Path, port: u16, settings: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zk-server"));
-        command.arg("start").arg(port.to_string()).arg(data);
+    pub fn start(data: &Path, port: u16, settings: &[&str]) -> Self {
+        let mut process = Self::spawn(&[], data, port, settings, Stdio::inherit());
+        if let Err(status) = process.wait_until_serving() {
+            panic!("the server ended with {status} instead of serving");
+        }
+        process
+    }
+
+    /// Starts the binary, behind the words of another command if there are any, and waits for nothing.
+    pub fn spawn(
+        before: &[&str],
+        data: &Path,
+        port: u16,
+        settings: &[&str],
+        errors: impl Into<Stdio>,
+    ) -> Self {
+        let words = before
+            .iter()
+            .copied()
+            .chain([env!("CARGO_BIN_EXE_zk-server")]);
+        let words: Vec<_> = words.collect();
+        let mut command = Command::new(words[0]);
+        command
+            .args(&words[1..])
+            .arg("start")
+            .arg(port.to_string())
+            .arg(data);
         for setting in settings {
             command.arg("--set").arg(setting);
         }
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::inherit())
+            .stderr(errors)
             .env("RUST_LOG", "error")
             .spawn()
             .expect("the server's binary starts");
-        let mut process = Self {
-            child,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
-        };
-        process.wait_until_serving();
-        process
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self { child, address }
     }
 
-    fn wait_until_serving(&mut self) {
+    /// The same, with what it says on standard error in a file.
+    pub fn spawn_logged(data: &Path, port: u16, settings: &[&str], errors: &Path) -> Self {
+        let errors = File::create(errors).expect("a file can be made");
+        Self::spawn(&[], data, port, settings, errors)
+    }
+
+    /// Waits until a client gets a session, or returns how the process ended.
+    pub fn wait_until_serving(&mut self) -> Result<(), ExitStatus> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             if let Ok(mut client) = Client::connect(self.address)
                 && client.session.timeout > 0
             {
                 let _closed = client.call(&Request::CloseSession);
-                return;
+                return Ok(());
             }
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
-                panic!("the server ended with {status} instead of serving");
+                return Err(status);
             }
             assert!(
                 Instant::now() < deadline,
@@ -59,6 +88,11 @@ impl Process {
             );
             std::thread::yield_now();
         }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        signal_to(self.id(), signal);
     }
 
     /// SIGKILL.
@@ -71,7 +105,7 @@ impl Process {
         self.child.id()
     }
 
-    pub fn wait(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let deadline = Instant::now() + limit;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
@@ -88,4 +122,12 @@ impl Drop for Process {
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
     }
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal_to(pid: u32, signal: rustix::process::Signal) {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    let _gone = rustix::process::kill_process(pid.expect("a process has a number"), signal);
 }

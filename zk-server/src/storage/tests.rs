@@ -82,13 +82,13 @@ fn story() -> Vec<Txn> {
 fn told() -> Vec<TxnRecord> {
     let mut tree = Tree::new(Rules::default());
     let mut records = Vec::new();
-    for (at, txn) in story().into_iter().enumerate() {
-        let zxid = Zxid::from_wire(at as i64 + 1);
+    for (at, txn) in (1..).zip(story()) {
+        let zxid = Zxid::from_wire(at);
         let header = TxnHeader {
             session: OWNER,
             cxid: Xid(1),
             zxid,
-            time: 1000 + at as i64,
+            time: 999 + at,
         };
         let mut record = TxnRecord {
             header,

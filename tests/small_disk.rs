@@ -1,0 +1,127 @@
+//! A disk that fills up under load: nothing acknowledged is lost, the message says what to do, and room and a
+//! restart are all it takes (P23). Needs the right to mount a tmpfs, or says SKIPPED.
+#![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
+
+#[path = "support/process.rs"]
+mod process;
+mod support;
+
+use process::Process;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use support::{Client, create, free_port};
+use zk_proto::{Reply, Request};
+
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn mount(size: &str) -> Option<Self> {
+        let disk = tempfile::tempdir().expect("a directory can be made");
+        let words = ["-t", "tmpfs", "-o", size, "tmpfs"];
+        let mut command = Command::new("mount");
+        let mounted = command
+            .args(words)
+            .arg(disk.path())
+            .stderr(Stdio::null())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(disk));
+        }
+        println!("SKIPPED: a tmpfs cannot be mounted here; run as root");
+        None
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn resize(&self, size: &str) {
+        let options = format!("remount,{size}");
+        let done = Command::new("mount")
+            .args(["-o", &options])
+            .arg(self.path())
+            .status();
+        assert!(done.is_ok_and(|status| status.success()), "it was mounted");
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _gone = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+/// Creates nodes of 8 KiB until the server is gone. Returns how many were acknowledged.
+fn fill(server: &Process, from: u32) -> u32 {
+    let data = [7; 8 << 10];
+    let mut acknowledged = from;
+    let Ok(mut client) = Client::connect(server.address) else {
+        return acknowledged;
+    };
+    loop {
+        let path = format!("/n{acknowledged:06}");
+        match client.call(&create(&path, &data, 0)) {
+            Ok(answer) => assert!(matches!(answer, Ok(Reply::Path(_))), "{answer:?}"),
+            Err(_) => return acknowledged,
+        }
+        acknowledged += 1;
+    }
+}
+
+fn check(server: &Process, acknowledged: u32) -> u32 {
+    let mut client = Client::connect(server.address).expect("it serves");
+    let names = client.children("/").expect("it answers").expect("a root");
+    let found = u32::try_from(names.len() - 1).expect("few");
+    assert!(
+        found == acknowledged || found == acknowledged + 1,
+        "{found} are there of {acknowledged}"
+    );
+    for number in 0..found {
+        let data = client.data(&format!("/n{number:06}")).expect("it answers");
+        assert_eq!(data.map(|data| data.len()), Ok(8 << 10), "{number}");
+    }
+    let _closed = client.call(&Request::CloseSession);
+    found
+}
+
+/// With the default settings, 64 MiB of preallocation among them.
+fn scene(sizes: [&str; 3], settings: &[&str]) {
+    let Some(disk) = Disk::mount(sizes[0]) else {
+        return;
+    };
+    let errors = tempfile::NamedTempFile::new().expect("a file can be made");
+    let (data, port) = (disk.path().join("data"), free_port());
+    let mut next = 0;
+    for size in &sizes[1..] {
+        let mut server = Process::spawn_logged(&data, port, settings, errors.path());
+        server
+            .wait_until_serving()
+            .expect("it serves on a small disk");
+        check(&server, next);
+        let acknowledged = fill(&server, next);
+        assert!(acknowledged > next + 100, "{acknowledged} fit");
+        let status = server
+            .wait(Duration::from_secs(1))
+            .expect("it ends at once");
+        let said = std::fs::read_to_string(errors.path()).expect("errors are text");
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.contains("version-2"), "{said}");
+        assert!(said.contains("free some space and restart"), "{said}");
+        disk.resize(size);
+        let server = Process::start(&data, port, settings);
+        next = check(&server, acknowledged);
+        server.kill();
+    }
+}
+
+#[test]
+fn a_full_disk_of_16_mib_needs_room_and_a_restart() {
+    scene(["size=16m", "size=32m", "size=64m"], &[]);
+}
+
+#[test]
+fn snapshots_that_do_not_fit_leave_the_room_to_the_log() {
+    let settings = ["snapCount=100", "autopurge.snapRetainCount=3"];
+    scene(["size=16m", "size=48m", "size=64m"], &settings);
+}
