@@ -348,7 +348,7 @@ impl Front {
         }
         if op == OpCode::Auth {
             let body = payload.get(RequestHeader::WIRE_LEN..).unwrap_or_default();
-            if self.must_wait_to_authenticate(body, now) {
+            if self.must_wait_to_authenticate(xid, body, now) {
                 return Ok(());
             }
         }
@@ -373,7 +373,7 @@ impl Front {
             }
             Door::Read => self.hand_over(asked, What::Read, take_body(input, end)),
             Door::Write => self.hand_over(asked, What::Write, take_body(input, end)),
-            Door::Auth => self.authenticate(&take_body(input, end), now)?,
+            Door::Auth => self.authenticate(xid, &take_body(input, end), now)?,
             Door::Sasl => {
                 // No SASL is configured: Java answers a token with none, and is upset by none.
                 match Request::decode(op, &take_body(input, end)) {
@@ -424,7 +424,7 @@ impl Front {
 
     /// Whether an attempt that may be a guess comes too soon after others of its address. It stays in
     /// the input until its time has come; right or wrong, it waits as long.
-    fn must_wait_to_authenticate(&mut self, body: &[u8], now: Time) -> bool {
+    fn must_wait_to_authenticate(&mut self, xid: Xid, body: &[u8], now: Time) -> bool {
         let Ok(Request::Auth { scheme, auth, .. }) = Request::decode(OpCode::Auth, body) else {
             return false;
         };
@@ -445,7 +445,7 @@ impl Front {
             }
             Attempt::Refused => {
                 limits.limit_authentication_rate.increment();
-                self.put_auth_reply(Some(ErrorCode::AuthFailed));
+                self.put_auth_reply(xid, Some(ErrorCode::AuthFailed));
                 self.closing = true;
                 true
             }
@@ -453,7 +453,7 @@ impl Front {
     }
 
     /// Identities belong to the connection; those who fail to prove one are shown out.
-    fn authenticate(&mut self, body: &[u8], now: Time) -> Result<(), Ended> {
+    fn authenticate(&mut self, xid: Xid, body: &[u8], now: Time) -> Result<(), Ended> {
         let Ok(Request::Auth { scheme, auth, .. }) = Request::decode(OpCode::Auth, body) else {
             return Err(Ended::Undecodable);
         };
@@ -481,14 +481,14 @@ impl Front {
                 Some(ErrorCode::AuthFailed)
             }
         };
-        self.put_auth_reply(refused);
+        self.put_auth_reply(xid, refused);
         Ok(())
     }
 
-    fn put_auth_reply(&mut self, refused: Option<ErrorCode>) {
+    fn put_auth_reply(&mut self, xid: Xid, refused: Option<ErrorCode>) {
         frame::put_frame(&mut self.output, |out| {
             ReplyHeader {
-                xid: Xid::AUTH,
+                xid,
                 zxid: Zxid::ZERO,
                 err: refused.map_or(0, ErrorCode::to_wire),
             }

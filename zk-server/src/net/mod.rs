@@ -13,3 +13,5 @@ pub(crate) mod listener;
 mod probe;
 mod rates;
 pub(crate) mod reads;
+#[cfg(test)]
+mod tests;

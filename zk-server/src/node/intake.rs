@@ -149,8 +149,10 @@ impl Node {
             return self.refuse(link, &submission, code);
         }
         let time = self.replica.clock().wall_millis();
-        let record = self.prepare(tree, link.session(), time, &submission, now);
-        self.propose(record, Answer::Write(Arc::clone(link)), now);
+        match self.prepare(tree, link.session(), time, &submission, now) {
+            Some(record) => self.propose(record, Answer::Write(Arc::clone(link)), now),
+            None => self.refuse(link, &submission, ErrorCode::MarshallingError),
+        }
     }
 
     /// Refuses without a transaction; the answer still takes its turn.

@@ -38,7 +38,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::info;
 use zk_proto::txn::{Txn, TxnRecord};
-use zk_proto::{ErrorCode, Request, ServerId, SessionId, Xid, Zxid};
+use zk_proto::{ErrorCode, OpCode, Request, ServerId, SessionId, Xid, Zxid};
 use zk_zab::{Effect, Input, Time, Zab};
 
 /// How many events are handled before what they caused is carried out.
@@ -257,6 +257,8 @@ impl Node {
         }
     }
 
+    /// What a write becomes; nothing when it cannot be decoded. A multi leaves its error in the order
+    /// all the same, as in 3.9.
     fn prepare(
         &mut self,
         tree: &Tree,
@@ -264,7 +266,7 @@ impl Node {
         time: i64,
         submission: &Submission,
         now: Time,
-    ) -> TxnRecord {
+    ) -> Option<TxnRecord> {
         let Submission {
             xid,
             op,
@@ -282,8 +284,11 @@ impl Node {
             identities,
             standing: Standing::Global,
         };
-        match Request::decode(*op, body) {
-            Err(_) => prepare_refusal(&asker, stamp, ErrorCode::MarshallingError),
+        Some(match Request::decode(*op, body) {
+            Err(_) if *op == OpCode::Multi => {
+                prepare_refusal(&asker, stamp, ErrorCode::MarshallingError)
+            }
+            Err(_) => return None,
             // A standalone has no members to change, whether that is allowed or not.
             Ok(Request::Reconfig { .. }) => {
                 let code = if self.replica.config().misc.reconfig_enabled {
@@ -313,7 +318,7 @@ impl Node {
                 }
                 record
             }
-        }
+        })
     }
 
     /// What the server does by itself: sessions that begin or expire, nodes that have aged.
