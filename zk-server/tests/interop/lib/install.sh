@@ -9,7 +9,7 @@ build_ours() {
     if [ -n "${ZK_SERVER_BIN:-}" ]; then
         ZK_SERVER_BIN=$(readlink -f "$ZK_SERVER_BIN")
     else
-        (cd "$REPO" && cargo build --release -p zk-server) || die "the server does not build"
+        (cd "$REPO" && cargo build --release --bin zk-server) || die "the server does not build"
         ZK_SERVER_BIN=${CARGO_TARGET_DIR:-$REPO/target}/release/zk-server
     fi
     [ -x "$ZK_SERVER_BIN" ] || die "no server at $ZK_SERVER_BIN"
@@ -23,7 +23,7 @@ PY
 }
 
 install_what_is_missing() {
-    local package wanted=()
+    install_debian_packages
     if ! have_python; then
         say "installing ${PYTHON_PACKAGES[*]} into $WORK/python"
         # A directory of our own: no quarrel with the system's Python or another project's pins.
@@ -31,18 +31,28 @@ install_what_is_missing() {
             --target "$WORK/python" --upgrade "${PYTHON_PACKAGES[@]}" || say "pip could not install them"
     fi
     export PYTHONPATH=$WORK/python${PYTHONPATH:+:$PYTHONPATH}
+}
+
+install_debian_packages() {
+    local package wanted=()
     command -v dpkg-query >/dev/null || return 0
     for package in "${DEBIAN_PACKAGES[@]}"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || wanted+=("$package")
     done
+    # Any Python with pip will do; most machines have one that Debian knows nothing of.
+    python3 -m pip --version >/dev/null 2>&1 || wanted+=(python3 python3-pip)
     # libc6-dev comes with gcc, a JDK may be another one: only what the suites then miss is worth a complaint.
     [ ${#wanted[@]} -gt 0 ] || return 0
     say "installing ${wanted[*]}"
     if [ "$(id -u)" -ne 0 ]; then say "not root: cannot install them"; return 0; fi
-    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}" >"$scratch/apt.log" 2>&1 ||
-        { apt-get update >"$scratch/apt.log" 2>&1 && DEBIAN_FRONTEND=noninteractive \
-            apt-get install -y --no-install-recommends "${wanted[@]}" >>"$scratch/apt.log" 2>&1; } ||
-        say "apt-get could not install them (see $scratch/apt.log)"
+    apt_install "${wanted[@]}" || { apt-get update >>"$scratch/apt.log" 2>&1 && apt_install "${wanted[@]}"; } || {
+        tail -5 "$scratch/apt.log"
+        say "apt-get could not install them"
+    }
+}
+
+apt_install() {
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" >>"$scratch/apt.log" 2>&1
 }
 
 lacks() { [ -e "$1" ] || printf '%s is missing; ' "$1"; }
@@ -53,7 +63,7 @@ missing_for() {
     local jar
     case $1 in
         kazoo*) have_python || printf 'kazoo %s and pytest are not there; ' "$KAZOO_VERSION" ;;
-        zkcli) lacks_command java; lacks /usr/share/java/zookeeper.jar ;;
+        zkcli | swap) lacks_command java; lacks /usr/share/java/zookeeper.jar ;;
         java*)
             lacks_command java; lacks_command javac
             for jar in zookeeper curator-recipes curator-x-discovery slf4j-simple; do lacks "/usr/share/java/$jar.jar"; done ;;
@@ -63,6 +73,6 @@ missing_for() {
     [ "$1" != java-3.9-client ] || ls "$ZK39_LIB"/zookeeper-3.9*.jar >/dev/null 2>&1 ||
         printf 'no 3.9 client in %s; ' "$ZK39_LIB"
     if [ "$INTEROP_SERVER" = remote ]; then
-        case $1 in kazoo-own*) printf 'it starts its servers itself, a remote one is no use; ' ;; esac
+        case $1 in kazoo-own* | swap) printf 'it starts its servers itself, a remote one is no use; ' ;; esac
     fi
 }

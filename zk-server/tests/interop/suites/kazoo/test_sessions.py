@@ -5,9 +5,10 @@ import threading
 import time
 
 import pytest
-from conftest import eventually
+from conftest import HOSTS, eventually
 from kazoo.client import KazooState
 from kazoo.protocol.serialization import Create
+from kazoo.retry import KazooRetry
 from kazoo.security import OPEN_ACL_UNSAFE
 from raw import Raw
 
@@ -152,7 +153,9 @@ def test_a_closed_session_cannot_come_back(connect, base):
 
 
 def test_a_session_closed_by_another_connection_is_lost(connect, base):
-    victim = connect()
+    # One host, so that kazoo waits before it connects again: given several it is back at once, and may take the session
+    # from the killer before that one has said its last word.
+    victim = connect(hosts=HOSTS, connection_retry=KazooRetry(max_tries=-1, delay=1, backoff=1, max_jitter=0))
     states = []
     victim.add_listener(states.append)
     victim.create(base + "/e", ephemeral=True)

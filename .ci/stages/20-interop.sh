@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Foreign clients against the release binary, and data directories handed from Java to ours and back. Installs what is
+# missing (as root). kazoo's own tests mostly wait, so that they run beside all others. Last line: N passed, N failed.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+run=zk-server/tests/interop/run
+export ZK_SERVER_BIN=${ZK_SERVER_BIN:-$PWD/${CARGO_TARGET_DIR:-target}/release/zk-server}
+[ -x "$ZK_SERVER_BIN" ] || { echo "no release binary at $ZK_SERVER_BIN: cargo build --release comes first"; exit 1; }
+
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+"$run" --install
+"$run" kazoo-own >"$logs/kazoo-own" 2>&1 &
+beside=$!
+"$run" --except kazoo-own >"$logs/others" 2>&1
+others=$?
+wait "$beside"
+status=$((others + $?))
+
+passed=0 failed=0
+for log in "$logs"/*; do
+    # The two counts become one.
+    read -r p f < <(tail -1 "$log" | sed -nE 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
+    if [ -n "${p:-}" ]; then
+        sed '$d' "$log"
+        passed=$((passed + p)) failed=$((failed + f))
+    else
+        cat "$log"
+        failed=$((failed + 1))
+    fi
+done
+[ "$status" -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
