@@ -7,4 +7,4 @@ if ! command -v strace >/dev/null; then
     $sudo apt-get update -qq && $sudo apt-get install -y -qq strace || echo "SKIPPED: strace cannot be installed"
 fi
 export INJECT_DEPTH="${INJECT_DEPTH:-8}" KILL_ROUNDS="${KILL_ROUNDS:-60}"
-cargo test --release --test crash --test inject --test endings --test small_disk -- --nocapture --test-threads=2
+cargo test --release --test crash --test crash_kinds --test recovered --test inject --test endings --test small_disk -- --nocapture --test-threads=2
