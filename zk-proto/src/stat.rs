@@ -54,17 +54,21 @@ impl Stat {
 
     /// Appends the stat for the wire.
     pub fn encode(&self, out: &mut impl BufMut) {
-        out.put_i64(self.czxid.to_wire());
-        out.put_i64(self.mzxid.to_wire());
-        out.put_i64(self.ctime);
-        out.put_i64(self.mtime);
-        out.put_i32(self.version.0);
-        out.put_i32(self.cversion.0);
-        out.put_i32(self.aversion.0);
-        out.put_i64(self.ephemeral_owner.to_wire());
-        out.put_i32(self.data_length);
-        out.put_i32(self.num_children);
-        out.put_i64(self.pzxid.to_wire());
+        // One look at the buffer's room instead of one per field.
+        let mut bytes = [0; Self::WIRE_LEN];
+        let mut fields = &mut bytes[..];
+        fields.put_i64(self.czxid.to_wire());
+        fields.put_i64(self.mzxid.to_wire());
+        fields.put_i64(self.ctime);
+        fields.put_i64(self.mtime);
+        fields.put_i32(self.version.0);
+        fields.put_i32(self.cversion.0);
+        fields.put_i32(self.aversion.0);
+        fields.put_i64(self.ephemeral_owner.to_wire());
+        fields.put_i32(self.data_length);
+        fields.put_i32(self.num_children);
+        fields.put_i64(self.pzxid.to_wire());
+        out.put_slice(&bytes);
     }
 }
 
@@ -112,14 +116,18 @@ impl StoredStat {
 
     /// Appends the stored stat.
     pub fn encode(&self, out: &mut impl BufMut) {
-        out.put_i64(self.czxid.to_wire());
-        out.put_i64(self.mzxid.to_wire());
-        out.put_i64(self.ctime);
-        out.put_i64(self.mtime);
-        out.put_i32(self.version.0);
-        out.put_i32(self.cversion.0);
-        out.put_i32(self.aversion.0);
-        out.put_i64(self.ephemeral_owner);
-        out.put_i64(self.pzxid.to_wire());
+        // One look at the buffer's room instead of one per field.
+        let mut bytes = [0; Self::WIRE_LEN];
+        let mut fields = &mut bytes[..];
+        fields.put_i64(self.czxid.to_wire());
+        fields.put_i64(self.mzxid.to_wire());
+        fields.put_i64(self.ctime);
+        fields.put_i64(self.mtime);
+        fields.put_i32(self.version.0);
+        fields.put_i32(self.cversion.0);
+        fields.put_i32(self.aversion.0);
+        fields.put_i64(self.ephemeral_owner);
+        fields.put_i64(self.pzxid.to_wire());
+        out.put_slice(&bytes);
     }
 }
