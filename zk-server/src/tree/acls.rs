@@ -45,6 +45,14 @@ impl Acls {
         &entry.expect("a node's ACL is in use").list
     }
 
+    /// The list, shared with the nodes that have it already.
+    pub(super) fn share(&self, list: &[Acl]) -> Arc<[Acl]> {
+        match self.numbers.get_key_value(list) {
+            Some((known, _)) => Arc::clone(known),
+            None => list.into(),
+        }
+    }
+
     /// The number of a list, which is used once more.
     pub(super) fn acquire(&mut self, list: &[Acl]) -> u32 {
         if let Some(&number) = self.numbers.get(list) {

@@ -165,10 +165,10 @@ impl Tree {
 }
 
 fn write(nodes: &mut Nodes, id: NodeId, stamp: u32, out: &mut Vec<u8>) {
-    let path = nodes.path(id);
-    let node = nodes.get_mut(id);
-    node.stamp = stamp;
-    out.put_string(&path);
+    nodes.get_mut(id).stamp = stamp;
+    out.put_len(nodes.path_len(id));
+    nodes.put_path(id, out);
+    let node = nodes.get(id);
     out.put_buffer(node.data());
     out.put_i64(if node.acl == acls::OPEN {
         -1

@@ -22,6 +22,12 @@ pub(super) struct View {
     pub(super) prefix: u32,
 }
 
+impl View {
+    fn digest(&self) -> u64 {
+        digest::of_node(self.prefix, &self.stat)
+    }
+}
+
 /// The newest state of a path; `None` is gone.
 #[derive(Clone, Debug)]
 struct Record {
@@ -179,17 +185,15 @@ impl Pending {
     /// Notes a node's new state. The digest moves from the state before it.
     pub(super) fn put(&mut self, tree: &Tree, zxid: Zxid, path: &str, view: Option<View>) {
         if tree.rules.digest {
-            let contribution = |view: &View| {
-                if digest::counts(path) {
-                    digest::of_node(view.prefix, &view.stat)
-                } else {
-                    0
-                }
-            };
-            let before = self.view(tree, path).as_ref().map_or(0, contribution);
-            let after = view.as_ref().map_or(0, contribution);
             let digest = self.digest_now(tree);
-            self.digest = Some(digest.wrapping_sub(before).wrapping_add(after));
+            self.digest = Some(if digest::counts(path) {
+                let before = self.contribution(tree, path);
+                digest
+                    .wrapping_sub(before)
+                    .wrapping_add(view.as_ref().map_or(0, View::digest))
+            } else {
+                digest
+            });
         }
         let path = match self.records.get_key_value(key(path)) {
             Some((known, _)) => known.clone(),
@@ -202,6 +206,17 @@ impl Pending {
             path,
             owner: None,
         });
+    }
+
+    /// What the newest state of a path adds to the digest.
+    fn contribution(&self, tree: &Tree, path: &str) -> u64 {
+        match self.records.get(key(path)) {
+            Some(record) => record.view.as_ref().map_or(0, View::digest),
+            None => tree.nodes.find(path).map_or(0, |id| {
+                let node = tree.nodes.get(id);
+                digest::of_node(node.prefix, &node.stored())
+            }),
+        }
     }
 
     /// Notes that the node just put will belong to a session.

@@ -95,7 +95,7 @@ pub(super) fn create(
         creation,
         &path,
         create.data,
-        acl.as_slice().into(),
+        preparation.tree.acls.share(&acl),
     );
     let cversion = note_child(&mut parent, preparation.stamp.zxid);
     preparation.put(above, Some(parent));

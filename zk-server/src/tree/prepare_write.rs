@@ -82,7 +82,7 @@ impl Preparation<'_> {
         self.check_access(&node.acl, Perms::ADMIN)?;
         let version = check_version(node.stat.aversion, version)?;
         node.stat.aversion = version;
-        node.acl = acl.as_slice().into();
+        node.acl = self.tree.acls.share(&acl);
         self.put(path, Some(node));
         Ok(Txn::SetAcl {
             path: path.into(),

@@ -170,25 +170,34 @@ impl Nodes {
         self.count -= 1;
     }
 
-    /// The path of a node, with the root as the empty string, appended to `out`.
-    pub(super) fn put_path(&self, id: NodeId, out: &mut String) {
-        let mut chain = Vec::new();
-        let mut at = id;
-        while at != ROOT {
-            chain.push(at);
-            at = self.get(at).parent;
-        }
-        for id in chain.into_iter().rev() {
-            out.push('/');
-            out.push_str(self.get(id).name_str());
+    /// A node and those above it, without the root.
+    fn lineage(&self, id: NodeId) -> impl Iterator<Item = &Node> {
+        std::iter::successors(Some(id), |&id| Some(self.get(id).parent))
+            .take_while(|&id| id != ROOT)
+            .map(|id| self.get(id))
+    }
+
+    /// How long the path of a node is.
+    pub(super) fn path_len(&self, id: NodeId) -> usize {
+        self.lineage(id).map(|node| 1 + node.name().len()).sum()
+    }
+
+    /// Appends the path of a node, with the root as nothing: names are met from the last to the first.
+    pub(super) fn put_path(&self, id: NodeId, out: &mut Vec<u8>) {
+        let mut end = out.len() + self.path_len(id);
+        out.resize(end, b'/');
+        for node in self.lineage(id) {
+            let start = end - node.name().len();
+            out[start..end].copy_from_slice(node.name());
+            end = start - 1;
         }
     }
 
     /// The path of a node, with the root as the empty string.
     pub(super) fn path(&self, id: NodeId) -> String {
-        let mut path = String::new();
+        let mut path = Vec::new();
         self.put_path(id, &mut path);
-        path
+        String::from_utf8(path).expect("paths are text")
     }
 
     /// The children of a node, the youngest first.
