@@ -43,6 +43,8 @@ use zk_zab::{Effect, Input, Time, Zab};
 
 /// How many events are handled before what they caused is carried out.
 const EVENTS_AT_ONCE: usize = 256;
+/// Transactions on their way to the log share allocations of this size.
+const PAYLOAD_BLOCK: usize = 64 * 1024;
 
 /// Why the loop had to stop. The process must not outlive it.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +126,8 @@ impl Node {
             retry: Retry::default(),
             effects: Vec::new(),
             appends: Vec::new(),
-            payload: BytesMut::new(),
+            // A buffer that was split goes on with blocks of the size of its first.
+            payload: BytesMut::with_capacity(PAYLOAD_BLOCK),
             replies: BytesMut::new(),
             stopping: false,
         }
