@@ -44,14 +44,14 @@ impl Default for ConnectionStats {
 }
 
 impl ConnectionStats {
-    /// A packet arrived.
-    pub fn received(&self) {
-        self.received.fetch_add(1, Relaxed);
+    /// Packets arrived.
+    pub fn received(&self, packets: u64) {
+        self.received.fetch_add(packets, Relaxed);
     }
 
-    /// A packet, reply or event, was sent.
-    pub fn sent(&self) {
-        self.sent.fetch_add(1, Relaxed);
+    /// Packets, replies or events, were sent.
+    pub fn sent(&self, packets: u64) {
+        self.sent.fetch_add(packets, Relaxed);
     }
 
     /// A request waits for its answer. Java counts only xids above zero here, so pings do not.
@@ -70,8 +70,17 @@ impl ConnectionStats {
         }
     }
 
-    /// An operation was answered that arrived at one point of the server's time and was answered at another.
-    pub fn answered(&self, op: OpCode, xid: Xid, zxid: Zxid, arrived: Duration, now: Duration) {
+    /// So many operations, of which this was the last, were answered that arrived at one point of the server's
+    /// time and were answered at another.
+    pub fn answered(
+        &self,
+        op: OpCode,
+        xid: Xid,
+        zxid: Zxid,
+        arrived: Duration,
+        now: Duration,
+        operations: u64,
+    ) {
         let took = super::summary::micros(now.saturating_sub(arrived));
         // The xids of pings and of events say nothing about what the client does.
         if xid.0 >= 0 {
@@ -83,8 +92,9 @@ impl ConnectionStats {
             .store(super::summary::micros(now) / 1000, Relaxed);
         self.last_latency_us.store(took, Relaxed);
         super::summary::widen(&self.min_latency_us, &self.max_latency_us, took);
-        self.answered.fetch_add(1, Relaxed);
-        self.total_latency_us.fetch_add(took, Relaxed);
+        self.answered.fetch_add(operations, Relaxed);
+        self.total_latency_us
+            .fetch_add(took.saturating_mul(operations), Relaxed);
     }
 
     /// `crst`: everything but what is waiting.
@@ -166,11 +176,11 @@ mod tests {
         let stats = ConnectionStats::default();
         let (xid, ms) = (Xid(7), Duration::from_millis);
         stats.queued(xid);
-        stats.received();
-        stats.answered(OpCode::Create, xid, Zxid::from_wire(3), ms(10), ms(19));
+        stats.received(1);
+        stats.answered(OpCode::Create, xid, Zxid::from_wire(3), ms(10), ms(19), 1);
         stats.dequeued(xid);
-        stats.sent();
-        stats.answered(OpCode::Ping, Xid(-2), Zxid::from_wire(4), ms(20), ms(20));
+        stats.sent(1);
+        stats.answered(OpCode::Ping, Xid(-2), Zxid::from_wire(4), ms(20), ms(20), 1);
         let view = stats.view();
         assert_eq!((view.queued, view.received, view.sent), (0, 1, 1));
         assert_eq!((view.last_op, view.last_xid), (Some(OpCode::Ping), Some(7)));

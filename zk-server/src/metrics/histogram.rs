@@ -38,12 +38,17 @@ impl Default for Latency {
 impl Latency {
     /// Notes how long something took.
     pub fn record(&self, took: Duration) {
+        self.record_many(took, 1);
+    }
+
+    /// Notes how long each of so many things took.
+    pub fn record_many(&self, took: Duration, times: u64) {
         let value = micros(took);
-        self.sum.fetch_add(value, Relaxed);
+        self.sum.fetch_add(value.saturating_mul(times), Relaxed);
         widen(&self.min, &self.max, value);
         // The count is the sum of the buckets: one atomic less on the hot path.
         if let Some(bucket) = self.buckets.get(bucket_of(value)) {
-            bucket.fetch_add(1, Relaxed);
+            bucket.fetch_add(times, Relaxed);
         }
     }
 

@@ -20,9 +20,9 @@ pub struct ServerShard {
 }
 
 impl ServerShard {
-    /// Notes a request that was answered, local reads and writes alike.
-    pub fn answered(&self, took: Duration) {
-        self.latency.record(took);
+    /// Notes requests that were answered after the same time, local reads and writes alike.
+    pub fn answered(&self, took: Duration, requests: u64) {
+        self.latency.record_many(took, requests);
     }
 
     pub(super) fn reset(&self) {

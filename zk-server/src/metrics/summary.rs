@@ -29,8 +29,12 @@ impl Default for Sum {
 impl Sum {
     /// Notes one amount.
     pub fn record(&self, amount: u64) {
-        self.count.fetch_add(1, Relaxed);
-        self.sum.fetch_add(amount, Relaxed);
+        self.record_many(amount, 1);
+    }
+
+    fn record_many(&self, amount: u64, times: u64) {
+        self.count.fetch_add(times, Relaxed);
+        self.sum.fetch_add(amount.saturating_mul(times), Relaxed);
         widen(&self.min, &self.max, amount);
     }
 
@@ -68,7 +72,12 @@ pub struct Timing(Sum);
 impl Timing {
     /// Notes how long something took.
     pub fn record(&self, took: Duration) {
-        self.0.record(micros(took));
+        self.record_many(took, 1);
+    }
+
+    /// Notes how long each of so many things took.
+    pub fn record_many(&self, took: Duration, times: u64) {
+        self.0.record_many(micros(took), times);
     }
 
     pub(super) fn view(&self) -> SumView {

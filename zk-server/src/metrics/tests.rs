@@ -69,7 +69,7 @@ fn a_reset_leaves_what_a_fresh_server_shows() {
         .latencies
         .updatelatency
         .record(Duration::from_millis(5));
-    shard.server.answered(Duration::from_millis(6));
+    shard.server.answered(Duration::from_millis(6), 1);
     shard
         .server
         .client_response_size

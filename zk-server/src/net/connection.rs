@@ -15,6 +15,7 @@ use crate::replica::{Event, Replica};
 use bytes::{Buf, BytesMut};
 use std::future::poll_fn;
 use std::io;
+use std::ops::RangeInclusive;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -25,8 +26,9 @@ use tokio::time::Sleep;
 use zk_proto::{ConnectRequest, ConnectResponse, SessionId, frame};
 use zk_zab::Time;
 
-/// How much one read asks of the socket.
-const READ_SIZE: usize = 16 * 1024;
+/// How much one read offers the socket: more, the more the last ones brought. What a write holds on to while
+/// it is in flight is bounded by it too.
+const APPETITE: RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 /// How often a busy connection goes round before it lets others run.
 const ROUNDS: usize = 16;
 /// What a connection may hold while all together hold too much: requests of this size still go on.
@@ -38,6 +40,7 @@ const BUDGET_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) struct Connection {
     stream: TcpStream,
     input: BytesMut,
+    appetite: usize,
     front: Front,
     replica: Arc<Replica>,
     link: Arc<Link>,
@@ -101,6 +104,7 @@ impl Connection {
         Self {
             stream,
             input: BytesMut::new(),
+            appetite: *APPETITE.start(),
             front,
             share: Share::of(Arc::clone(replica.budget())),
             replica,
@@ -248,7 +252,7 @@ impl Connection {
             .and_then(<[u8]>::first_chunk)
             .copied();
         let more = more.unwrap_or_default();
-        self.link.stats().received();
+        self.link.stats().received(1);
         self.replica
             .metrics()
             .here()
@@ -261,7 +265,7 @@ impl Connection {
     }
 
     async fn read(&mut self) -> Result<(), Ended> {
-        self.input.reserve(READ_SIZE);
+        self.input.reserve(*APPETITE.start());
         match self.stream.read_buf(&mut self.input).await? {
             0 => return Err(Ended::ByClient),
             _ => self.share.set(self.input.len()),
@@ -362,9 +366,16 @@ impl Connection {
 
     /// Memory grows with what arrives, never with what is announced (H2).
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.reserve(READ_SIZE);
+        self.input.reserve(self.appetite);
+        let offered = self.input.capacity() - self.input.len();
         let read = pin!(self.stream.read_buf(&mut self.input));
-        read.poll(cx)
+        let read = ready!(read.poll(cx))?;
+        if read == offered {
+            self.appetite = (self.appetite * 2).min(*APPETITE.end());
+        } else if read < self.appetite / 4 {
+            self.appetite = (self.appetite / 2).max(*APPETITE.start());
+        }
+        Poll::Ready(Ok(read))
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
@@ -381,7 +392,12 @@ impl Connection {
                 .counters
                 .response_bytes
                 .add(written as u64);
-            output.advance(written);
+            if written == output.len() {
+                // Unlike an advance, this leaves the whole buffer for what comes next.
+                output.clear();
+            } else {
+                output.advance(written);
+            }
             wrote = true;
         }
         Poll::Ready(Ok(wrote))

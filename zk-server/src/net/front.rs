@@ -4,6 +4,8 @@ use crate::net::connection::Ended;
 use crate::net::gate::Attempt;
 use crate::net::link::{Delivery, Link};
 use crate::net::reads::{Reader, put_refusal};
+use crate::net::spare;
+use crate::net::tally::Tally;
 use crate::replica::{Replica, Submission};
 use crate::tree::{Identity, Tree, authenticate, is_guess};
 use bytes::{Buf, Bytes, BytesMut};
@@ -23,6 +25,7 @@ pub(crate) struct Front {
     waiting_bytes: usize,
     writes_waiting: usize,
     submissions: Vec<Submission>,
+    tally: Tally,
     output: BytesMut,
     buffer: usize,
     closing: bool,
@@ -117,6 +120,7 @@ impl Front {
             waiting_bytes: 0,
             writes_waiting: 0,
             submissions: Vec::new(),
+            tally: Tally::default(),
             output: BytesMut::new(),
             closing: false,
         }
@@ -167,7 +171,7 @@ impl Front {
     /// Gives back what an idle connection does not need.
     pub(crate) fn rest(&mut self) {
         if self.output.is_empty() {
-            self.output = BytesMut::new();
+            spare::give_back(std::mem::take(&mut self.output));
         }
         if self.waiting.is_empty() {
             self.waiting = VecDeque::new();
@@ -183,6 +187,9 @@ impl Front {
     ) -> Result<(), Ended> {
         let replica = Arc::clone(&self.replica);
         let now = replica.clock().now();
+        if self.output.capacity() == 0 {
+            self.output = spare::borrow();
+        }
         {
             let tree = replica.tree();
             if self.wants_deliveries() {
@@ -191,7 +198,9 @@ impl Front {
                     self.on_delivery(delivery, now);
                 }
             }
-            self.on_input(input, &tree, now)?;
+            let read = self.on_input(input, &tree, now);
+            self.tally.tell(&replica, &self.link, tree.last_zxid(), now);
+            read?;
         }
         if !self.submissions.is_empty() {
             let requests = std::mem::take(&mut self.submissions);
@@ -207,7 +216,7 @@ impl Front {
                 let here = self.replica.metrics().here();
                 here.counters.watch_bytes.add(frame.len() as u64);
                 here.server.packets_sent.increment();
-                self.link.stats().sent();
+                self.link.stats().sent(1);
             }
             Delivery::Done { zxid, result } => {
                 let asked = self.take_waiting(What::Write);
@@ -275,13 +284,7 @@ impl Front {
         let start = self.output.len();
         reader.answer(asked.xid, asked.op, body, &mut self.output);
         self.count_size(start, now);
-        self.replica
-            .metrics()
-            .here()
-            .latencies
-            .readlatency
-            .record(took(asked, now));
-        self.answered(asked, tree.last_zxid(), now);
+        self.tally.answered_read(asked.op, asked.xid);
     }
 
     /// Notes how long the reply is that begins there.
@@ -295,9 +298,9 @@ impl Front {
     fn answered(&self, asked: Asked, zxid: Zxid, now: Time) {
         let here = self.replica.metrics().here();
         here.server.packets_sent.increment();
-        here.server.answered(took(asked, now));
+        here.server.answered(took(asked, now), 1);
         let stats = self.link.stats();
-        stats.sent();
+        stats.sent(1);
         stats.dequeued(asked.xid);
         stats.answered(
             asked.op,
@@ -305,6 +308,7 @@ impl Front {
             zxid,
             asked.since.elapsed(),
             now.elapsed(),
+            1,
         );
     }
 
@@ -352,7 +356,7 @@ impl Front {
                 return Ok(());
             }
         }
-        self.received(xid, end);
+        self.tally.received(end);
         if self.unproved && !matches!(op, OpCode::Auth | OpCode::Sasl) {
             debug!(peer = %self.link.peer(), "a client without one of the required schemes");
             put_refusal(
@@ -398,16 +402,9 @@ impl Front {
         Ok(())
     }
 
-    fn received(&self, xid: Xid, bytes: usize) {
-        let here = self.replica.metrics().here();
-        here.counters.bytes_received_count.add(bytes as u64);
-        here.server.packets_received.increment();
-        self.link.stats().received();
-        self.link.stats().queued(xid);
-    }
-
     /// Leaves a request to the loop. It will be judged by the identities of the moment it came.
     fn hand_over(&mut self, asked: Asked, what: What, body: Bytes) {
+        self.link.stats().queued(asked.xid);
         let bytes = RequestHeader::WIRE_LEN + body.len();
         self.submissions.push(Submission {
             is_read: what == What::Read,

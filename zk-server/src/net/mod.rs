@@ -13,5 +13,7 @@ pub(crate) mod listener;
 mod probe;
 mod rates;
 pub(crate) mod reads;
+mod spare;
+mod tally;
 #[cfg(test)]
 mod tests;

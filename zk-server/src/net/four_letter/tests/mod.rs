@@ -198,7 +198,7 @@ fn clients() -> [ConnectionFacts; 2] {
 fn latencies(metrics: &Metrics, min: u64, max: u64, sum: u64, count: u64) {
     let rest = spread(min, max, sum, count);
     rest.into_iter()
-        .for_each(|ms| metrics.here().server.answered(Duration::from_millis(ms)));
+        .for_each(|ms| metrics.here().server.answered(Duration::from_millis(ms), 1));
 }
 
 fn spread(min: u64, max: u64, sum: u64, count: u64) -> Vec<u64> {
