@@ -80,6 +80,7 @@ pub(crate) struct Replica {
     watches: Mutex<WatchTable>,
     links: DashMap<WatcherId, Arc<Link>>,
     next_link: AtomicU64,
+    stopped: AtomicBool,
     outstanding: AtomicUsize,
     large_bytes: AtomicU64,
     disk_low: AtomicBool,
@@ -111,6 +112,7 @@ impl Replica {
             watches: Mutex::default(),
             links: DashMap::new(),
             next_link: AtomicU64::new(1),
+            stopped: AtomicBool::new(false),
             outstanding: AtomicUsize::new(0),
             trace_mask: AtomicI64::new(306),
             door,
@@ -241,11 +243,11 @@ impl Replica {
     /// The watches, if there is room for `more` of this watcher's.
     pub(crate) fn watches_with_room(
         &self,
-        watcher: WatcherId,
+        link: &Link,
         more: usize,
     ) -> Option<MutexGuard<'_, WatchTable>> {
         let watches = self.watches();
-        self.fits(&watches, watcher, more).then_some(watches)
+        (!link.is_gone() && self.fits(&watches, link.id(), more)).then_some(watches)
     }
 
     fn fits(&self, watches: &WatchTable, watcher: WatcherId, more: usize) -> bool {
@@ -265,6 +267,15 @@ impl Replica {
             return false;
         }
         true
+    }
+
+    /// The loop has ended: nobody is served any more.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
     }
 
     pub(crate) fn next_link_id(&self) -> WatcherId {
@@ -290,10 +301,11 @@ impl Replica {
     /// A connection is gone: its watches go with it, its session stays until it expires.
     pub(crate) fn leave(&self, link: &Arc<Link>) {
         self.links.remove(&link.id());
-        link.set_gone();
         {
-            let _tree = self.tree();
-            self.watches().forget(link.id());
+            // Under the same lock in which a read of its own, still on its way, would leave a watch.
+            let mut watches = self.watches();
+            link.set_gone();
+            watches.forget(link.id());
         }
         self.send(Event::Gone {
             link: Arc::clone(link),

@@ -109,10 +109,15 @@ impl Server {
         let node = tokio::spawn(node.run());
         let listener =
             socket.map(|socket| tokio::spawn(Listener::new(socket, Arc::clone(&replica)).run()));
+        // One look: two guards in one statement could each wait for the loop between them.
+        let (zxid, nodes) = {
+            let tree = replica.tree();
+            (tree.last_zxid(), tree.node_count())
+        };
         info!(
             address = address.map(tracing::field::display),
-            zxid = format_args!("{:#x}", replica.tree().last_zxid()),
-            nodes = replica.tree().node_count(),
+            zxid = format_args!("{zxid:#x}"),
+            nodes,
             took_ms = began.elapsed().as_millis(),
             "serving"
         );

@@ -30,6 +30,7 @@ use zk_zab::Time;
 /// it is in flight is bounded by it too.
 const APPETITE: RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 /// How often a busy connection goes round before it lets others run.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 const ROUNDS: usize = 16;
 /// What a connection may hold while all together hold too much: requests of this size still go on.
 const POLITE: usize = 64 * 1024;
@@ -48,6 +49,7 @@ pub(crate) struct Connection {
     share: Share,
     /// Set while nothing is read.
     nap: Option<Pin<Box<Sleep>>>,
+    last_words: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 /// Why a connection ends; none of these is worth more than a line at debug level.
@@ -111,6 +113,7 @@ impl Connection {
             link,
             deliveries: Vec::new(),
             nap: None,
+            last_words: None,
         }
     }
 
@@ -223,7 +226,7 @@ impl Connection {
     /// Waits for the loop's answer to the handshake.
     async fn connected(&mut self) -> Result<ConnectResponse, Ended> {
         poll_fn(|cx| {
-            if self.link.poll(cx.waker()) {
+            if self.link.poll(cx.waker()).has_deliveries {
                 Poll::Ready(())
             } else {
                 Poll::Pending
@@ -314,7 +317,12 @@ impl Connection {
                 Poll::Pending => {}
             }
         }
-        let delivered = self.front.wants_deliveries() && self.link.poll(cx.waker());
+        let mail = self.link.poll(cx.waker());
+        if mail.must_end && !self.front.wants_deliveries() {
+            // It does not read what it was sent before: it need not be told more.
+            return Err(Ended::ByServer);
+        }
+        let delivered = self.front.wants_deliveries() && mail.has_deliveries;
         if delivered || (self.front.wants_requests() && self.has_frame()?) {
             moved = true;
             self.front.work(&mut self.input, &mut self.deliveries)?;
@@ -324,11 +332,20 @@ impl Connection {
             Poll::Ready(Err(error)) => return Err(error.into()),
             Poll::Pending => {}
         }
-        if self.front.is_closing() && self.front.output().is_empty() {
+        if self.front.is_closing() && (self.front.output().is_empty() || self.is_patience_over(cx))
+        {
             return Err(Ended::ByServer);
         }
         self.share.set(self.input.len() + self.front.held_bytes());
         Ok(moved)
+    }
+
+    /// A connection that is to end waits a while for its client to take the last replies.
+    fn is_patience_over(&mut self, cx: &mut Context<'_>) -> bool {
+        let last_words = self
+            .last_words
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LAST_WORDS)));
+        last_words.as_mut().poll(cx).is_ready()
     }
 
     /// Whether more may be read, as far as the memory of all is concerned. If not, it looks again soon.

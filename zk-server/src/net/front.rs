@@ -11,9 +11,12 @@ use crate::tree::{Identity, Tree, authenticate, is_guess};
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tracing::debug;
 use zk_proto::jute::{JuteMut, Reader as Jute};
-use zk_proto::{ErrorCode, OpCode, Reply, ReplyHeader, Request, RequestHeader, Xid, Zxid, frame};
+use zk_proto::{
+    ErrorCode, MultiOp, OpCode, Reply, ReplyHeader, Request, RequestHeader, Xid, Zxid, frame,
+};
 use zk_zab::Time;
 
 /// Requests that have been read, replies that have not been sent.
@@ -34,6 +37,13 @@ pub(crate) struct Front {
     /// Nothing is read before: an attempt to authenticate has to wait.
     held_until: Option<Time>,
 }
+
+/// How long requests are answered under one guard.
+const LONGEST_LOOK: Duration = Duration::from_millis(1);
+/// What a waiting request takes besides its bytes.
+const WAITING_COST: usize = 256;
+/// What a child's name takes in a list, roughly.
+const NAME_COST: usize = 24;
 
 /// A request that the loop has.
 struct Waiting {
@@ -324,6 +334,10 @@ impl Front {
             }
             heard = true;
             self.on_frame(input, frame::LENGTH_WORD + len, tree, now)?;
+            if self.replica.clock().now().saturating_since(now) > LONGEST_LOOK {
+                // The rest comes under the next guard: the loop must not wait for one client's questions.
+                break;
+            }
         }
         if heard {
             self.link.hear(now);
@@ -375,8 +389,12 @@ impl Front {
                 self.answer_read(asked, body, &identities, tree, now);
                 input.advance(end);
             }
-            Door::Read => self.hand_over(asked, What::Read, take_body(input, end)),
-            Door::Write => self.hand_over(asked, What::Write, take_body(input, end)),
+            Door::Read => {
+                let body = take_body(input, end);
+                let reply = expected_reply(tree, op, &body);
+                self.hand_over(asked, What::Read, body, reply);
+            }
+            Door::Write => self.hand_over(asked, What::Write, take_body(input, end), 0),
             Door::Auth => self.authenticate(xid, &take_body(input, end), now)?,
             Door::Sasl => {
                 // No SASL is configured: Java answers a token with none, and is upset by none.
@@ -403,9 +421,10 @@ impl Front {
     }
 
     /// Leaves a request to the loop. It will be judged by the identities of the moment it came.
-    fn hand_over(&mut self, asked: Asked, what: What, body: Bytes) {
+    /// What its reply will probably take is counted already: it will lie in the inbox.
+    fn hand_over(&mut self, asked: Asked, what: What, body: Bytes, reply: usize) {
         self.link.stats().queued(asked.xid);
-        let bytes = RequestHeader::WIRE_LEN + body.len();
+        let bytes = WAITING_COST + body.len() + reply;
         self.submissions.push(Submission {
             is_read: what == What::Read,
             xid: asked.xid,
@@ -512,6 +531,34 @@ fn is_unproved(replica: &Replica, identities: &[Identity]) -> bool {
     })
 }
 
+/// What the reply to a read will take, as far as the tree can tell beforehand.
+fn expected_reply(tree: &Tree, op: OpCode, body: &[u8]) -> usize {
+    let data = |path: &str| {
+        tree.get(path)
+            .map_or(0, |node| node.data().map_or(0, <[u8]>::len))
+    };
+    let names = |path: &str| {
+        tree.get(path)
+            .map_or(0, |node| node.child_count() * NAME_COST)
+    };
+    match Request::decode(op, body) {
+        Ok(Request::GetData { path, .. }) => data(&path),
+        Ok(Request::GetChildren { path, .. } | Request::GetChildren2 { path, .. }) => names(&path),
+        Ok(Request::MultiRead(ops)) => ops
+            .iter()
+            .map(|op| match op {
+                MultiOp::GetData { path, .. } => data(path),
+                MultiOp::GetChildren { path, .. } => names(path),
+                MultiOp::Create(_)
+                | MultiOp::Delete { .. }
+                | MultiOp::SetData { .. }
+                | MultiOp::Check { .. } => 0,
+            })
+            .fold(0, usize::saturating_add),
+        Ok(_) | Err(_) => 0,
+    }
+}
+
 /// Takes a frame off the input and leaves its header behind: the body, not copied.
 fn take_body(input: &mut BytesMut, end: usize) -> Bytes {
     let mut body = input.split_to(end).freeze();
@@ -519,6 +566,6 @@ fn take_body(input: &mut BytesMut, end: usize) -> Bytes {
     body
 }
 
-fn took(asked: Asked, now: Time) -> std::time::Duration {
+fn took(asked: Asked, now: Time) -> Duration {
     now.saturating_since(asked.since)
 }

@@ -49,9 +49,23 @@ pub(crate) struct Link {
     stats: ConnectionStats,
 }
 
+/// What a look into the inbox shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mail {
+    pub(crate) has_deliveries: bool,
+    /// The connection has no future: what cannot be sent now is not sent.
+    pub(crate) must_end: bool,
+}
+
+/// How many times the limit of unread events unread answers may have.
+const ANSWERS_OVER_EVENTS: usize = 4;
+
 #[derive(Debug, Default)]
 struct Inbox {
     deliveries: Vec<Delivery>,
+    /// The connection is to end, whether the client reads what is here or not.
+    closed: bool,
+    answer_bytes: usize,
     event_bytes: usize,
     overflowed: bool,
     waker: Option<Waker>,
@@ -161,13 +175,19 @@ impl Link {
         if inbox.overflowed {
             return None;
         }
-        if let Delivery::Event(frame) = &delivery {
-            inbox.event_bytes += frame.len();
+        match &delivery {
+            Delivery::Event(frame) => inbox.event_bytes += frame.len(),
+            Delivery::Answer { frame, .. } => inbox.answer_bytes += frame.len(),
+            Delivery::Close => inbox.closed = true,
+            Delivery::Done { .. } | Delivery::Connected(_) => {}
         }
-        if inbox.event_bytes > self.inbox_limit {
+        // Answers were estimated before they were asked for, so they overflow only by malice.
+        if inbox.event_bytes > self.inbox_limit
+            || inbox.answer_bytes > self.inbox_limit.saturating_mul(ANSWERS_OVER_EVENTS)
+        {
             inbox.overflowed = true;
-            inbox.deliveries.clear();
-            inbox.deliveries.push(Delivery::Close);
+            inbox.closed = true;
+            inbox.deliveries = vec![Delivery::Close];
         } else {
             inbox.deliveries.push(delivery);
         }
@@ -181,17 +201,17 @@ impl Link {
         }
     }
 
-    /// Whether something is there; if not, the waker will be woken when it is.
-    pub(crate) fn poll(&self, waker: &Waker) -> bool {
+    /// What is there. The waker will be woken when there is more, however much is there already.
+    pub(crate) fn poll(&self, waker: &Waker) -> Mail {
         let mut inbox = self.inbox();
-        if inbox.deliveries.is_empty() {
-            match &mut inbox.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-            return false;
+        match &mut inbox.waker {
+            Some(known) => known.clone_from(waker),
+            none => *none = Some(waker.clone()),
         }
-        true
+        Mail {
+            has_deliveries: !inbox.deliveries.is_empty(),
+            must_end: inbox.closed,
+        }
     }
 
     /// Whether the client was let go because it did not read.
@@ -208,6 +228,7 @@ impl Link {
         let mut inbox = self.inbox();
         std::mem::swap(&mut inbox.deliveries, into);
         inbox.event_bytes = 0;
+        inbox.answer_bytes = 0;
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {

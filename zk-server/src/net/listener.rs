@@ -87,8 +87,11 @@ impl Listener {
                 replica: Arc::clone(&replica),
                 _seat: seat,
             };
-            let ended = Connection::new(stream, link, replica).run().await;
-            present.explain(&ended);
+            // After joining: a loop that ends closes whom it finds, and those it cannot find see it here.
+            if !replica.is_stopped() {
+                let ended = Connection::new(stream, link, replica).run().await;
+                present.explain(&ended);
+            }
         });
     }
 

@@ -22,6 +22,9 @@ pub(crate) struct Reader<'a> {
 
 type Answer = Result<(), ErrorCode>;
 
+/// The longest reply to a multiRead. Every other reply is bounded by what one node holds.
+const MAX_MULTI_READ: usize = 64 << 20;
+
 impl Reader<'_> {
     /// Answers a request that only reads; what cannot be decoded is answered so.
     pub(crate) fn answer(&self, xid: Xid, op: OpCode, body: &[u8], out: &mut BytesMut) {
@@ -72,8 +75,13 @@ impl Reader<'_> {
                 Err(ErrorCode::BadArguments)
             }
             Request::MultiRead(ops) => {
+                let start = out.len();
                 for op in ops {
                     self.part(op, out)?;
+                    if out.len() - start > MAX_MULTI_READ {
+                        // A small request must not ask for more than the server can hold.
+                        return Err(ErrorCode::BadArguments);
+                    }
                 }
                 MultiResult::put_end(out);
                 Ok(())
@@ -143,7 +151,7 @@ impl Reader<'_> {
     /// The watches, unless the connection or the server would have too many with `more`.
     fn watches(&self, more: usize) -> Result<MutexGuard<'_, WatchTable>, ErrorCode> {
         self.replica
-            .watches_with_room(self.link.id(), more)
+            .watches_with_room(self.link, more)
             .ok_or(ErrorCode::ThrottledOp)
     }
 

@@ -10,11 +10,14 @@ use crate::tree::{Change, Outcome, Tree, permits};
 use bytes::BytesMut;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 use zk_proto::txn::TxnRecord;
-use zk_proto::{ErrorCode, Perms, WatchEvent, Xid, Zxid};
+use zk_proto::{ErrorCode, Perms, SessionId, WatchEvent, Xid, Zxid};
 
 /// How many transactions are applied under one guard, so that readers are never kept long.
 const APPLY_AT_ONCE: usize = 256;
+/// And for how long.
+const LONGEST_GUARD: Duration = Duration::from_millis(1);
 
 impl Node {
     /// Applies everything up to `through`. Whatever a connection can see of a change, its inbox holds
@@ -24,10 +27,13 @@ impl Node {
         let mut wakers = Vec::new();
         loop {
             let mut tree = replica.tree_mut();
-            let mut applied = 0;
-            while applied < APPLY_AT_ONCE
-                && let Some(turn) = self.flight.pop_through(through)
-            {
+            let (mut applied, began) = (0, replica.clock().now());
+            let mut more = true;
+            while more && applied < APPLY_AT_ONCE {
+                let Some(turn) = self.flight.pop_through(through) else {
+                    more = false;
+                    break;
+                };
                 match turn {
                     Turn::Txn(record, answer) => {
                         self.apply(&mut tree, &record, answer, &mut wakers)?;
@@ -36,12 +42,23 @@ impl Node {
                     Turn::Refused { link, read, code } => {
                         wakers.extend(self.refused(&tree, &link, read, code));
                     }
+                    Turn::Renew {
+                        link,
+                        session,
+                        password,
+                        timeout,
+                    } => {
+                        self.take_up(&link, session, &password, timeout);
+                    }
                 }
                 applied += 1;
+                if replica.clock().now().saturating_since(began) > LONGEST_GUARD {
+                    break;
+                }
             }
             drop(tree);
             wakers.drain(..).for_each(Waker::wake);
-            if applied < APPLY_AT_ONCE {
+            if !more {
                 return Ok(());
             }
         }
@@ -58,11 +75,32 @@ impl Node {
                 Turn::Refused { link, read, code } => {
                     wakers.extend(self.refused(&tree, &link, read, code));
                 }
+                Turn::Renew {
+                    link,
+                    session,
+                    password,
+                    timeout,
+                } => {
+                    self.take_up(&link, session, &password, timeout);
+                }
                 Turn::Txn(..) => unreachable!("what is applied has left the flight"),
             }
         }
         drop(tree);
         wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// A client's session on a new connection, now that everything asked on the old one stands (P3).
+    pub(super) fn take_up(
+        &mut self,
+        link: &Arc<Link>,
+        session: SessionId,
+        password: &[u8],
+        timeout: Duration,
+    ) {
+        let now = self.replica.clock().now();
+        let response = self.sessions.take_up(session, password, timeout, link, now);
+        link.push_and_wake(Delivery::Connected(response));
     }
 
     /// A read whose client has gone is not looked at: its watch would never be taken back.

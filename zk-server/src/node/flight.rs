@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use zk_proto::txn::TxnRecord;
-use zk_proto::{ErrorCode, Xid, Zxid};
+use zk_proto::{ErrorCode, SessionId, Xid, Zxid};
 
 /// Who is waiting for a transaction.
 pub(super) enum Answer {
@@ -25,6 +25,13 @@ pub(super) enum Turn {
     Txn(TxnRecord, Answer),
     /// A read behind a client's own write: it sees that write and none of the client's later ones (P3).
     Read(Arc<Link>, Submission),
+    /// A client that takes up its session on a new connection: behind all that was asked on the old one.
+    Renew {
+        link: Arc<Link>,
+        session: SessionId,
+        password: Vec<u8>,
+        timeout: Duration,
+    },
     /// A request that is answered by an error and nothing else. `read` is the xid, if it only read.
     Refused {
         link: Arc<Link>,

@@ -138,6 +138,7 @@ impl Node {
     /// nobody waits for it.
     pub(crate) async fn run(mut self) -> Result<(), Fatal> {
         let ended = self.serve().await;
+        self.replica.stop();
         for link in self.replica.links() {
             link.push_and_wake(Delivery::Close);
         }
@@ -230,11 +231,18 @@ impl Node {
                 timeout: timeout_millis,
             };
             self.propose_internal(open, Answer::Connect(link, timeout), now);
+        } else if self.flight.is_empty() {
+            self.take_up(&link, session, password, timeout);
         } else {
-            let response = self
-                .sessions
-                .take_up(session, password, timeout, &link, now);
-            link.push_and_wake(Delivery::Connected(response));
+            // What was asked on the old connection must be seen on the new one. Nothing more is heard there.
+            self.sessions.silence(session, now);
+            let password = password.to_vec();
+            self.flight.push(Turn::Renew {
+                link,
+                session,
+                password,
+                timeout,
+            });
         }
     }
 

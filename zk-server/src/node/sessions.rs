@@ -109,7 +109,7 @@ impl LiveSessions {
     }
 
     /// Closes the connection that speaks for a session.
-    fn silence(&mut self, session: SessionId, now: Time) {
+    pub(super) fn silence(&mut self, session: SessionId, now: Time) {
         if let Some(voice) = self.voices.get_mut(&session)
             && let Voice::Link(link) = std::mem::replace(voice, Voice::Silent { last_heard: now })
         {

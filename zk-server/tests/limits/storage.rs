@@ -19,7 +19,7 @@ fn refusal(change: impl FnOnce(&mut Config)) -> String {
 #[test]
 fn a_directory_that_must_be_there_and_files_on_the_wrong_side() {
     let text = refusal(|config| config.storage.datadir_autocreate = false);
-    assert!(text.contains("does not exist"), "{text}");
+    assert!(text.contains("Missing data directory"), "{text}");
     let text = refusal(|config| {
         let data = config.storage.data_dir.clone();
         config.storage.data_log_dir = data.join("log");
