@@ -130,6 +130,13 @@ impl Store {
         } else {
             self.count_recovery(&recovered);
         }
+        let undefined = tree.undefined_acls();
+        if undefined > 0 {
+            warn!(
+                nodes = undefined,
+                "the snapshot does not define the ACLs of some nodes, nor does the log: only the superuser can reach them"
+            );
+        }
         let orphans = tree.kill_orphans();
         if orphans > 0 {
             warn!(

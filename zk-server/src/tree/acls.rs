@@ -101,6 +101,14 @@ impl Acls {
         }
     }
 
+    /// How often a list is used.
+    pub(super) fn uses(&self, list: &[Acl]) -> u64 {
+        let number = self.numbers.get(list).copied().unwrap_or(OPEN);
+        let place = (number as usize).checked_sub(1);
+        let entry = place.and_then(|place| self.entries.get(place)?.as_ref());
+        entry.map_or(0, |entry| entry.uses)
+    }
+
     /// From now on no freed number is used again.
     pub(super) fn hold(&mut self) {
         self.held.get_or_insert_with(Vec::new);

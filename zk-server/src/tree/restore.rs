@@ -5,6 +5,7 @@ use super::node::ROOT;
 use super::quota::{QUOTA_PATH, Special};
 use super::{CONFIG_PATH, Rules, Tree, acls};
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use zk_proto::path::{self, PathError};
 use zk_proto::{Acl, Perms, SessionId, StoredStat, Version, Zxid};
 
@@ -28,14 +29,6 @@ pub enum RestoreError {
     /// No path comes twice.
     #[error("{0:?} comes twice")]
     Twice(String),
-    /// An ACL number that was not defined.
-    #[error("{path:?} has the undefined ACL {acl}")]
-    NoAcl {
-        /// The node.
-        path: String,
-        /// The number.
-        acl: i64,
-    },
     /// An ACL number that was defined twice, or is reserved.
     #[error("the ACL number {0} is defined twice or reserved")]
     AclNumber(i64),
@@ -43,6 +36,19 @@ pub enum RestoreError {
     #[error("the session {0} comes twice")]
     Session(SessionId),
 }
+
+/// Stands for an ACL whose number nothing defined: nobody is permitted anything.
+///
+/// Apache writes the ACLs of a snapshot before the nodes and goes on serving meanwhile, so a node that
+/// came late has a number that came later still. The transaction that made it is in the log behind the
+/// snapshot, and being applied once more it sets the ACL. An empty list would permit everything.
+static UNDEFINED: LazyLock<[Acl; 1]> = LazyLock::new(|| {
+    [Acl {
+        perms: Perms(0),
+        scheme: "digest".into(),
+        id: "undefined-in-the-snapshot".into(),
+    }]
+});
 
 /// A tree that is being built.
 #[derive(Debug)]
@@ -91,10 +97,10 @@ impl Restore {
     ) -> Result<(), RestoreError> {
         let ours = match acl {
             -1 => acls::OPEN,
-            number => *self.acls.get(&number).ok_or_else(|| RestoreError::NoAcl {
-                path: path.to_owned(),
-                acl,
-            })?,
+            number => *self
+                .acls
+                .entry(number)
+                .or_insert_with(|| self.tree.acls.acquire(&*UNDEFINED)),
         };
         if path.is_empty() {
             return self.root(data, ours, stat);
@@ -150,6 +156,11 @@ impl Restore {
 }
 
 impl Tree {
+    /// How many nodes have an ACL that neither the snapshot nor a transaction after it has told.
+    pub fn undefined_acls(&self) -> u64 {
+        self.acls.uses(&*UNDEFINED)
+    }
+
     /// Snapshots before 3.5 have no configuration node. It is outside of the digest.
     fn supply_config(&mut self) {
         if self.nodes.find(CONFIG_PATH).is_none() && self.nodes.find("/zookeeper").is_some() {

@@ -19,6 +19,13 @@ pub struct Skipped {
     pub reason: SkipReason,
 }
 
+impl Skipped {
+    /// Whether it looks as if it had been finished once.
+    pub(super) const fn was_whole(&self) -> bool {
+        matches!(self.reason, SkipReason::Unreadable(_))
+    }
+}
+
 /// Why a snapshot could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SkipReason {
@@ -123,7 +130,9 @@ pub enum RecoveryError {
     #[error(
         "{}: after {zxid} (byte {offset}) the tree's digest is {computed:#x} where {expected:#x} is \
          recorded: this replica differs from what was agreed; keep the directory for an examination \
-         and {REJOIN}", file.display()
+         and {REJOIN}. If paths here have characters outside of ASCII and Java wrote them under a \
+         default charset other than UTF-8, it is only Java's digest that is wrong: start with \
+         zookeeper.digest.enabled=false", file.display()
     )]
     DigestMismatch {
         file: PathBuf,

@@ -167,7 +167,8 @@ pub fn recover(
     let began = Instant::now();
     let mut replay = Replay::new(files, options, replica, mark, restored.as_ref());
     let (last, done) = replay.run(&listing)?;
-    if let Some(lost) = skipped.iter().position(|skipped| skipped.zxid > last) {
+    let is_lost = |skipped: &Skipped| skipped.was_whole() && skipped.zxid > last;
+    if let Some(lost) = skipped.iter().position(is_lost) {
         let skipped = skipped.into_iter().nth(lost);
         return Err(skipped.map_or_else(
             || unreachable!("it was found at this place"),
@@ -289,12 +290,10 @@ fn list(files: &dyn Files, dir: &Path) -> Result<Vec<Entry>, RecoveryError> {
     }
 }
 
-/// What atomic replacements leave behind when they are interrupted; other files ending so are not ours.
+/// A snapshot whose writing was interrupted. Other files ending so are not ours, and the epochs' mean
+/// something to Java: only with them does it forgive a `currentEpoch` that is behind.
 fn is_leftover(name: &str) -> bool {
-    FileName::parse(name) == Some(FileName::Tmp)
-        && ["snapshot.", "acceptedEpoch.", "currentEpoch."]
-            .iter()
-            .any(|begin| name.starts_with(begin))
+    FileName::parse(name) == Some(FileName::Tmp) && name.starts_with("snapshot.")
 }
 
 /// The snapshot in the replica.
@@ -335,7 +334,8 @@ fn restore(
             Err(reason) => skipped.push(Skipped { name, zxid, reason }),
         }
     }
-    if !skipped.is_empty() {
+    // What does not even look whole was never finished: as for Java, it is no snapshot at all.
+    if skipped.iter().any(Skipped::was_whole) {
         return Err(RecoveryError::NoUsableSnapshot {
             dir: options.snapshots.clone(),
             tried: skipped,

@@ -264,6 +264,33 @@ fn logs_without_a_snapshot_are_refused_unless_trusted() {
 }
 
 #[test]
+fn a_snapshot_that_was_never_finished_is_none() {
+    let files = FaultyFiles::new(3);
+    files.create_dir(Path::new(DIR)).unwrap();
+    let half = Path::new(DIR).join("snapshot.0");
+    for bytes in [&b""[..], b"ZKSN\0\0\0\x02 and so on"] {
+        replace(&files, &half, bytes).unwrap();
+        let (recovered, _) = recover_all(&files).unwrap();
+        assert!(recovered.fresh);
+        assert_eq!(recovered.skipped.len(), 1);
+    }
+    java_log(&files, &[1, 2, 3], &[]);
+    let error = recover_all(&files).unwrap_err();
+    assert!(
+        matches!(error, RecoveryError::LogsWithoutSnapshot { .. }),
+        "{error}"
+    );
+    let mut trusting = options();
+    trusting.trust_empty = true;
+    let recovered = recover(&files, &trusting, &mut Memory::default()).unwrap();
+    assert_eq!(recovered.last, Zxid::from_wire(3));
+    // As Java leaves it that was stopped while it wrote what its leader had sent.
+    begin(&files);
+    replace(&files, &Path::new(DIR).join("snapshot.9"), b"ZKSN").unwrap();
+    assert_eq!(recover_all(&files).unwrap().0.last, Zxid::from_wire(3));
+}
+
+#[test]
 fn nothing_at_all_is_a_fresh_start() {
     let files = FaultyFiles::new(0);
     assert!(recover_all(&files).unwrap().0.fresh);
@@ -636,11 +663,10 @@ fn half_written_files_are_removed_and_foreign_ones_are_not() {
     }
     let (recovered, _) = recover_all(&files).unwrap();
     let dir = Path::new(DIR);
-    assert_eq!(
-        recovered.removed,
-        [dir.join("currentEpoch.tmp"), dir.join("snapshot.9.tmp")]
-    );
-    assert!(files.kind(&dir.join("notes.tmp")).unwrap().is_some());
+    assert_eq!(recovered.removed, [dir.join("snapshot.9.tmp")]);
+    for kept in ["notes.tmp", "currentEpoch.tmp"] {
+        assert!(files.kind(&dir.join(kept)).unwrap().is_some(), "{kept}");
+    }
 }
 
 #[test]
@@ -700,6 +726,59 @@ fn a_snapshot_of_several_moments_is_compared_at_its_last_one() {
         matches!(error, RecoveryError::SnapshotAhead { .. }),
         "{error}"
     );
+}
+
+/// Well sealed, yet no tree: the nodes come without a root.
+#[test]
+fn purge_counts_no_snapshot_that_a_start_would_refuse() {
+    use crate::disk::snapshot::verify_snapshot;
+    let files = ours(true);
+    let path = Path::new(DIR).join("snapshot.8");
+    let limits = SnapshotLimits::default();
+    let mut bytes = recorded("standalone-3.8.0/version-2/snapshot.0");
+    replace(&files, &path, &bytes).unwrap();
+    verify_snapshot(&files, &path, limits).unwrap();
+    // The root's empty path, behind the header, no sessions and no ACLs, becomes that of a child.
+    let root = 16 + 4 + 4 + acl_bytes(&bytes);
+    bytes.truncate(bytes.len() - 46);
+    bytes.splice(root..root + 4, *b"\0\0\0\x02/a");
+    bytes.extend_from_slice(b"\0\0\0\x01/");
+    let seal = u64::from(simd_adler32::adler32(&bytes.as_slice()));
+    bytes.extend_from_slice(&seal.to_be_bytes());
+    bytes.extend_from_slice(b"\0\0\0\x01/");
+    replace(&files, &path, &bytes).unwrap();
+    let error = verify_snapshot(&files, &path, limits).unwrap_err();
+    assert!(error.to_string().contains("root"), "{error}");
+    for zxid in [4, 12] {
+        fuzzy(&files, zxid, zxid);
+    }
+    let dirs = PurgeDirs {
+        snapshots: DIR.into(),
+        logs: DIR.into(),
+    };
+    let retention = Retention {
+        keep: 2,
+        low_space: 0,
+    };
+    let plan = purge(&files, &dirs, retention, None, limits).unwrap();
+    assert_eq!(
+        plan.snapshots,
+        ["snapshot.0"],
+        "12 and 4 are the two good ones"
+    );
+}
+
+/// What the ACLs of a recorded snapshot without sessions take, read by their structure.
+fn acl_bytes(snapshot: &[u8]) -> usize {
+    use zk_proto::Acl;
+    use zk_proto::jute::Reader;
+    let body = &snapshot[20..];
+    let mut reader = Reader::new(body);
+    for _ in 0..reader.i32().unwrap() {
+        reader.i64().unwrap();
+        reader.vector(Acl::MIN_WIRE_LEN, Acl::decode).unwrap();
+    }
+    body.len() - reader.rest().len() - 4
 }
 
 #[test]

@@ -18,12 +18,14 @@ mod read;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod write;
 
 pub use read::{
     Damage, Refusal, SnapshotEnd, SnapshotError, SnapshotLimits, SnapshotSink, TreeDigest,
-    looks_whole, read_snapshot, verify_snapshot,
+    looks_whole, read_snapshot,
 };
+pub use verify::verify_snapshot;
 pub use write::{
     Pushed, SnapshotEvent, SnapshotFailure, SnapshotFile, SnapshotTrailer, SnapshotWriter,
     SnapshotWritten,

@@ -83,14 +83,6 @@ fn parts_that_do_not_fit_are_refused() {
         ("/x/y", 5, RestoreError::NoParent("/x/y".into())),
         ("/a", 5, RestoreError::Twice("/a".into())),
         ("", 5, RestoreError::Twice(String::new())),
-        (
-            "/b",
-            6,
-            RestoreError::NoAcl {
-                path: "/b".into(),
-                acl: 6,
-            },
-        ),
     ] {
         assert_eq!(begin().node(path, None, acl, &stat), Err(error));
     }
@@ -115,6 +107,55 @@ fn parts_that_do_not_fit_are_refused() {
     assert!(rootless.finish(Zxid::ZERO).is_err());
     let tree = begin().finish(Zxid::from_wire(4)).unwrap();
     assert_eq!(tree.get("/a").unwrap().acl(), [Acl::world(Perms::READ)]);
+}
+
+/// Java writes the ACLs of a snapshot before its nodes, and nodes come with new ones meanwhile.
+#[test]
+fn an_acl_that_is_not_defined_yet_denies_all_until_the_log_tells_it() {
+    let stat = StoredStat::default();
+    let mut restore = Restore::new(Rules::default());
+    restore.node("", Some(b""), -1, &stat).unwrap();
+    restore.node("/a", None, 7, &stat).unwrap();
+    restore.node("/b", None, 8, &stat).unwrap();
+    restore.node("/c", None, 7, &stat).unwrap();
+    let mut tree = restore.finish(Zxid::from_wire(4)).unwrap();
+    assert_eq!(tree.undefined_acls(), 3);
+    let denied = tree.get("/a").unwrap().acl().to_vec();
+    assert!(!super::super::access::permits(
+        &Rules::default(),
+        &denied,
+        &[super::super::Identity::new(
+            "digest",
+            "undefined-in-the-snapshot"
+        )],
+        Perms::ALL,
+    ));
+    tree.apply(&created("/a", 5));
+    assert_eq!(tree.get("/a").unwrap().acl(), [Acl::world(Perms::READ)]);
+    assert_eq!(tree.undefined_acls(), 2);
+    tree.apply(&created("/c", 6));
+    tree.apply(&created("/b", 7));
+    assert_eq!(tree.undefined_acls(), 0);
+}
+
+fn created(path: &str, zxid: i64) -> zk_proto::txn::TxnRecord {
+    use zk_proto::txn::{Creation, Txn, TxnHeader, TxnRecord};
+    TxnRecord {
+        header: TxnHeader {
+            session: SessionId::from_wire(1),
+            cxid: zk_proto::Xid(1),
+            zxid: Zxid::from_wire(zxid),
+            time: 9,
+        },
+        txn: Txn::Create {
+            creation: Creation::Create2 { ephemeral: false },
+            path: path.into(),
+            data: None,
+            acl: vec![Acl::world(Perms::READ)],
+            parent_cversion: -1,
+        },
+        digest: None,
+    }
 }
 
 /// A mixture, as Java's snapshots are, may hold children of a node whose deletion is yet to be applied.
