@@ -235,7 +235,7 @@ impl Node {
             self.take_up(&link, session, password, timeout);
         } else {
             // What was asked on the old connection must be seen on the new one. Nothing more is heard there.
-            self.sessions.silence(session, now);
+            self.sessions.silence(session, password, now);
             let password = password.to_vec();
             self.flight.push(Turn::Renew {
                 link,

@@ -101,19 +101,22 @@ impl LiveSessions {
         link: &Arc<Link>,
         now: Time,
     ) -> ConnectResponse {
-        self.silence(session, now);
+        self.silence(session, password, now);
         if !same_secret(password, &session::password(session)) || !self.tracker.is_open(session) {
             return ConnectResponse::expired(None);
         }
         self.begin(session, timeout, link, now)
     }
 
-    /// Closes the connection that speaks for a session.
-    pub(super) fn silence(&mut self, session: SessionId, now: Time) {
-        if let Some(voice) = self.voices.get_mut(&session)
-            && let Voice::Link(link) = std::mem::replace(voice, Voice::Silent { last_heard: now })
-        {
-            link.push_and_wake(Delivery::Close);
+/// Closes the connection that speaks for a session. Only who knows the password has thereby said a word
+    /// for it: others would keep it alive as long as they like (P17).
+    pub(super) fn silence(&mut self, session: SessionId, password: &[u8], now: Time) {
+        if let Some(voice) = self.voices.get_mut(&session) {
+            let known = same_secret(password, &session::password(session));
+            let last_heard = if known { now } else { voice.last_heard() };
+            if let Voice::Link(link) = std::mem::replace(voice, Voice::Silent { last_heard }) {
+                link.push_and_wake(Delivery::Close);
+            }
         }
     }
 
@@ -169,4 +172,42 @@ fn same_secret(a: &[u8], b: &[u8]) -> bool {
             .zip(b)
             .fold(0, |difference, (a, b)| difference | (a ^ b))
             == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Rules, WatcherId};
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    const TIMEOUT: Duration = Duration::from_secs(4);
+
+    fn at(millis: u64) -> Time {
+        Time::since_start(Duration::from_millis(millis))
+    }
+
+    fn link(id: u64) -> Arc<Link> {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        Arc::new(Link::new(WatcherId(id), peer, 1 << 20, at(0)))
+    }
+
+    #[test]
+    fn strangers_at_the_door_do_not_keep_a_session_alive() {
+        let tree = Tree::new(Rules::default());
+        let mut sessions = LiveSessions::of(&tree, Duration::from_secs(2), 0, at(0));
+        let session = sessions.allocate();
+        sessions.begin(session, TIMEOUT, &link(1), at(0));
+        let mut expired = Vec::new();
+        for millis in (100..20_000).step_by(100) {
+            let stranger = link(millis);
+            let answer = sessions.take_up(session, b"wrong", TIMEOUT, &stranger, at(millis));
+            assert_eq!(answer.session, SessionId::NONE);
+            expired.extend(sessions.expire(at(millis)));
+            if !expired.is_empty() {
+                assert!((4000..=6200).contains(&millis), "at {millis}");
+                break;
+            }
+        }
+        assert_eq!(expired, [session]);
+    }
 }
