@@ -20,7 +20,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
-use zk_proto::{MultiOp, OpCode, SessionId, Xid, Zxid};
+use zk_proto::jute::Reader;
+use zk_proto::{DecodeError, MultiOp, OpCode, Request, SessionId, Xid, Zxid};
 
 /// Something that happened to the loop. Closed: everything it reacts to is here.
 pub(crate) enum Event {
@@ -129,6 +130,19 @@ impl Replica {
 
     pub(crate) const fn limits(&self) -> &Limits {
         &self.config.limits
+    }
+
+    /// What a client asks. Its fields may be as long as the operator's `jute.maxbuffer` lets a frame be, and
+    /// not only as long as the default one would.
+    pub(crate) fn decode<'a>(
+        &self,
+        op: OpCode,
+        body: &'a [u8],
+    ) -> Result<Request<'a>, DecodeError> {
+        Request::decode_with(
+            op,
+            &mut Reader::with_field_limit(body, self.rules.max_txn_len),
+        )
     }
 
     /// The longest frame a client may send once it has a session.

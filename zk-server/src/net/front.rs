@@ -398,7 +398,7 @@ impl Front {
             Door::Auth => self.authenticate(xid, &take_body(input, end), now)?,
             Door::Sasl => {
                 // No SASL is configured: Java answers a token with none, and is upset by none.
-                match Request::decode(op, &take_body(input, end)) {
+                match self.replica.decode(op, &take_body(input, end)) {
                     Ok(Request::Sasl { token: Some(_) }) => {}
                     _ => return Err(Ended::Undecodable),
                 }
@@ -441,7 +441,7 @@ impl Front {
     /// Whether an attempt that may be a guess comes too soon after others of its address. It stays in
     /// the input until its time has come; right or wrong, it waits as long.
     fn must_wait_to_authenticate(&mut self, xid: Xid, body: &[u8], now: Time) -> bool {
-        let Ok(Request::Auth { scheme, auth, .. }) = Request::decode(OpCode::Auth, body) else {
+        let Ok(Request::Auth { scheme, auth, .. }) = self.replica.decode(OpCode::Auth, body) else {
             return false;
         };
         if !is_guess(
@@ -470,7 +470,7 @@ impl Front {
 
     /// Identities belong to the connection; those who fail to prove one are shown out.
     fn authenticate(&mut self, xid: Xid, body: &[u8], now: Time) -> Result<(), Ended> {
-        let Ok(Request::Auth { scheme, auth, .. }) = Request::decode(OpCode::Auth, body) else {
+        let Ok(Request::Auth { scheme, auth, .. }) = self.replica.decode(OpCode::Auth, body) else {
             return Err(Ended::Undecodable);
         };
         let (scheme, rules) = (scheme.as_deref().unwrap_or_default(), self.replica.rules());
@@ -484,18 +484,14 @@ impl Front {
             let ip = self.link.peer().ip();
             self.replica.gate().attempt_failed(ip, now);
         }
-        let refused = match proved {
-            Ok(proved) => {
-                self.link.add_identities(proved);
-                self.identities = self.link.identities();
-                self.unproved = is_unproved(&self.replica, &self.identities);
-                None
-            }
-            Err(_) => {
-                self.replica.metrics().here().server.auth_failed.increment();
-                self.closing = true;
-                Some(ErrorCode::AuthFailed)
-            }
+        let refused = if proved.is_ok_and(|proved| self.link.add_identities(proved)) {
+            self.identities = self.link.identities();
+            self.unproved = is_unproved(&self.replica, &self.identities);
+            None
+        } else {
+            self.replica.metrics().here().server.auth_failed.increment();
+            self.closing = true;
+            Some(ErrorCode::AuthFailed)
         };
         self.put_auth_reply(xid, refused);
         Ok(())

@@ -15,6 +15,9 @@ use std::time::Duration;
 use zk_proto::{ConnectResponse, ErrorCode, Reply, SessionId, Zxid};
 use zk_zab::Time;
 
+/// How many identities one connection may have, its address among them (H3).
+pub(crate) const MAX_IDENTITIES: usize = 256;
+
 /// What the loop has for a client.
 #[derive(Debug)]
 pub(crate) enum Delivery {
@@ -152,8 +155,10 @@ impl Link {
         )
     }
 
-    /// The client has proved to be someone else as well.
-    pub(crate) fn add_identities(&self, proved: Vec<Identity>) {
+    /// The client has proved to be someone else as well. False, and nothing is added, if it would then be
+    /// more people than [`MAX_IDENTITIES`]: every access is judged by all of them.
+    #[must_use]
+    pub(crate) fn add_identities(&self, proved: Vec<Identity>) -> bool {
         let mut identities = self
             .identities
             .lock()
@@ -164,7 +169,11 @@ impl Link {
                 all.push(identity);
             }
         }
+        if all.len() > MAX_IDENTITIES {
+            return false;
+        }
         *identities = all.into();
+        true
     }
 
     /// Leaves something for the client. The waker, if there is one, is to be woken once the caller
@@ -233,5 +242,25 @@ impl Link {
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    #[test]
+    fn a_connection_has_so_many_identities_and_no_more() {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let link = Link::new(WatcherId(1), peer, 0, Time::default());
+        let user = |number: usize| vec![Identity::new("digest", format!("{number}:h"))];
+        for number in 1..MAX_IDENTITIES {
+            assert!(link.add_identities(user(number)));
+        }
+        assert_eq!(link.identities().len(), MAX_IDENTITIES);
+        assert!(!link.add_identities(user(0)), "one more");
+        assert_eq!(link.identities().len(), MAX_IDENTITIES);
+        assert!(link.add_identities(user(1)), "who is known already");
     }
 }

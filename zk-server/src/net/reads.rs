@@ -28,7 +28,7 @@ const MAX_MULTI_READ: usize = 64 << 20;
 impl Reader<'_> {
     /// Answers a request that only reads; what cannot be decoded is answered so.
     pub(crate) fn answer(&self, xid: Xid, op: OpCode, body: &[u8], out: &mut BytesMut) {
-        let Ok(request) = Request::decode(op, body) else {
+        let Ok(request) = self.replica.decode(op, body) else {
             return self.refuse(xid, ErrorCode::MarshallingError, out);
         };
         // Catch-up events go out before the reply (client-protocol §8), so outside of its frame.
@@ -267,9 +267,8 @@ impl Reader<'_> {
             &lists.recursive,
         ];
         let mut watches = self.watches(asked.iter().map(|list| list.len()).sum())?;
-        watches.set_watches(self.tree, self.link.id(), lists, |event, path| {
-            WatchEvent::put_frame(out, Zxid::NONE, event, path);
-        });
+        let caught_up = |event, path: &str| WatchEvent::put_frame(out, Zxid::NONE, event, path);
+        watches.set_watches(self.tree, self.link.id(), self.identities, lists, caught_up);
         Ok(())
     }
 }

@@ -176,7 +176,7 @@ fn lacks_room(replica: &Replica, tree: &Tree, submission: &Submission) -> Option
         return None;
     }
     // What cannot be decoded is refused elsewhere.
-    let request = Request::decode(submission.op, &submission.body).ok()?;
+    let request = replica.decode(submission.op, &submission.body).ok()?;
     let limits = &replica.metrics().here().limits;
     if disk && adds(&request) {
         limits.limit_disk_space.increment();

@@ -295,7 +295,7 @@ impl Node {
             identities,
             standing: Standing::Global,
         };
-        Some(match Request::decode(*op, body) {
+        Some(match self.replica.decode(*op, body) {
             Err(_) if *op == OpCode::Multi => {
                 prepare_refusal(&asker, stamp, ErrorCode::MarshallingError)
             }
@@ -413,7 +413,8 @@ impl Node {
             match chore {
                 Chore::Look => self.look_for_reapable(now),
                 Chore::Delete(path) => {
-                    self.propose_internal(Internal::Reap { path }, Answer::Nobody, now);
+                    let rules = self.reap_rules();
+                    self.propose_internal(Internal::Reap { path, rules }, Answer::Nobody, now);
                 }
             }
         }
@@ -434,17 +435,21 @@ impl Node {
         }
     }
 
-    fn look_for_reapable(&mut self, now: Time) {
-        let wall = self.replica.clock().wall_millis();
+    fn reap_rules(&self) -> ReapRules {
         let max_never_used = self
             .replica
             .config()
             .containers
             .max_never_used
             .unwrap_or_default();
-        let rules = ReapRules {
+        ReapRules {
             max_never_used: i64::try_from(max_never_used.as_millis()).unwrap_or(i64::MAX),
-        };
+        }
+    }
+
+    fn look_for_reapable(&mut self, now: Time) {
+        let wall = self.replica.clock().wall_millis();
+        let rules = self.reap_rules();
         let tree = self.replica.tree();
         self.reaper.found(reapable(&tree, wall, rules), now);
     }

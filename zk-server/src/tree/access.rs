@@ -1,6 +1,7 @@
 //! Who may do what: judging a node's ACL, and turning the ACL a client asks for into one to store.
 
-use super::{Rules, ip};
+use super::{Rules, ip, size};
+use std::collections::BTreeSet;
 use zk_proto::{Acl, ClientInfo, ErrorCode, Perms, WireAcl};
 
 /// Something a connection has proved: a scheme and an id in its terms.
@@ -144,24 +145,36 @@ fn is_distinguished_name(id: &str) -> bool {
 
 /// Turns the ACL of a create or setACL into the one to store: without repetitions, `auth` replaced by
 /// who asks, every other entry one that someone could match.
+///
+/// `room` is what all ACLs of one transaction may have as bytes, and shrinks by this one. An `auth` stands
+/// for everyone the client has proved to be: without that end a short request becomes a huge list.
 pub(super) fn fix_up(
     rules: &Rules,
     asked: Option<&[WireAcl<'_>]>,
     identities: &[Identity],
+    room: &mut usize,
 ) -> Result<Vec<Acl>, AclRefused> {
     let asked = without_repetitions(asked.unwrap_or_default())?;
-    let mut fixed = Vec::with_capacity(asked.len());
+    let mut fixed = Fixed {
+        entries: Vec::with_capacity(asked.len()),
+        room,
+    };
     for entry in asked {
         let scheme = entry.scheme.as_deref().ok_or(AclRefused::Invalid)?;
         match (scheme, entry.id.as_deref()) {
             ("auth", _) => {
-                let before = fixed.len();
-                fixed.extend(expand_auth(rules, entry.perms, identities));
-                if fixed.len() == before {
+                let before = fixed.entries.len();
+                for identity in identities {
+                    let scheme = Scheme::registered(rules, &identity.scheme);
+                    if scheme.is_some_and(Scheme::authenticates) {
+                        fixed.push(entry.perms, &identity.scheme, &identity.id)?;
+                    }
+                }
+                if fixed.entries.len() == before {
                     return Err(AclRefused::Invalid);
                 }
             }
-            ("world", Some("anyone")) => fixed.push(Acl::world(entry.perms)),
+            ("world", Some("anyone")) => fixed.push(entry.perms, "world", "anyone")?,
             ("world", None) => return Err(AclRefused::Garbage),
             (scheme, id) => {
                 let registered = Scheme::registered(rules, scheme).ok_or(AclRefused::Invalid)?;
@@ -169,50 +182,64 @@ pub(super) fn fix_up(
                 if !registered.accepts(id) {
                     return Err(AclRefused::Invalid);
                 }
-                fixed.push(Acl::new(entry.perms, scheme, id));
+                fixed.push(entry.perms, scheme, id)?;
             }
         }
     }
-    if fixed.is_empty() {
+    if fixed.entries.is_empty() {
         return Err(AclRefused::Invalid);
     }
-    Ok(fixed)
+    Ok(fixed.entries)
+}
+
+/// An ACL that grows as far as there is room.
+struct Fixed<'a> {
+    entries: Vec<Acl>,
+    room: &'a mut usize,
+}
+
+impl Fixed<'_> {
+    fn push(&mut self, perms: Perms, scheme: &str, id: &str) -> Result<(), AclRefused> {
+        let left = self.room.checked_sub(size::acl_entry(scheme, id));
+        *self.room = left.ok_or(AclRefused::Garbage)?;
+        self.entries.push(Acl::new(perms, scheme, id));
+        Ok(())
+    }
 }
 
 /// Every entry once. Java stumbles over a missing scheme or id when it has to compare it, that is when
 /// an earlier entry agrees in what is compared before; an entry nobody resembles passes, and is judged
 /// later.
+///
+/// What was seen is kept in order and not hashed: a request may have tens of thousands of entries, chosen
+/// by who would like them to collide.
 fn without_repetitions<'a, 'b>(
     asked: &'a [WireAcl<'b>],
 ) -> Result<Vec<&'a WireAcl<'b>>, AclRefused> {
+    if let [only] = asked {
+        return Ok(vec![only]);
+    }
     let mut kept: Vec<&WireAcl<'_>> = Vec::with_capacity(asked.len());
+    let (mut perms, mut schemes) = (BTreeSet::new(), BTreeSet::new());
+    let mut entries = BTreeSet::new();
     for entry in asked {
-        let mut repeated = false;
-        for earlier in kept.iter().filter(|earlier| earlier.perms == entry.perms) {
-            let scheme = entry.scheme.as_deref().ok_or(AclRefused::Garbage)?;
-            if earlier.scheme.as_deref() != Some(scheme) {
-                continue;
+        let resembled = !perms.insert(entry.perms);
+        let Some(scheme) = entry.scheme.as_deref() else {
+            if resembled {
+                return Err(AclRefused::Garbage);
             }
-            let id = entry.id.as_deref().ok_or(AclRefused::Garbage)?;
-            if earlier.id.as_deref() == Some(id) {
-                repeated = true;
-                break;
-            }
+            kept.push(entry);
+            continue;
+        };
+        let resembled = !schemes.insert((entry.perms, scheme));
+        if entry.id.is_none() && resembled {
+            return Err(AclRefused::Garbage);
         }
-        if !repeated {
+        if entries.insert((entry.perms, scheme, entry.id.as_deref())) {
             kept.push(entry);
         }
     }
     Ok(kept)
-}
-
-fn expand_auth(rules: &Rules, perms: Perms, identities: &[Identity]) -> impl Iterator<Item = Acl> {
-    identities
-        .iter()
-        .filter(|identity| {
-            Scheme::registered(rules, &identity.scheme).is_some_and(Scheme::authenticates)
-        })
-        .map(move |identity| Acl::new(perms, identity.scheme.clone(), identity.id.clone()))
 }
 
 /// What getACL shows to someone without ADMIN: users without the hashes of their passwords.

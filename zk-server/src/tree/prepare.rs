@@ -79,6 +79,8 @@ pub(super) struct Preparation<'a> {
     pub(super) stamp: Stamp,
     /// Where the request's data lies.
     pub(super) frame: &'a Bytes,
+    /// What the ACLs of its parts together may still have as bytes.
+    acl_room: usize,
 }
 
 /// Prepares a client's write. `frame` holds the bytes from which the request was decoded; data stays a
@@ -111,6 +113,7 @@ pub fn prepare(
         asker,
         stamp,
         frame,
+        acl_room: tree.rules.max_txn_len,
     };
     let txn = preparation.dispatch(request).and_then(|txn| {
         // ZOOKEEPER-4306: what a peer or a restarted server could not read back is never proposed.
@@ -156,6 +159,7 @@ pub fn prepare_reconfig(
         asker,
         stamp,
         frame: &frame,
+        acl_room: 0,
     };
     let txn = preparation.reconfig(config).unwrap_or_else(Txn::Error);
     record(tree, pending, asker.session, asker.xid, stamp, txn)
@@ -260,11 +264,12 @@ impl Preparation<'_> {
         }
     }
 
-    pub(super) fn fix_up(&self, asked: Option<&[WireAcl<'_>]>) -> Result<Vec<Acl>, Refusal> {
+    pub(super) fn fix_up(&mut self, asked: Option<&[WireAcl<'_>]>) -> Result<Vec<Acl>, Refusal> {
         Ok(access::fix_up(
             &self.tree.rules,
             asked,
             self.asker.identities,
+            &mut self.acl_room,
         )?)
     }
 

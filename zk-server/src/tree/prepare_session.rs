@@ -3,6 +3,7 @@
 use super::owner::Owner;
 use super::pending::Pending;
 use super::prepare::{Stamp, parent_of_deletable, record};
+use super::reap::ReapRules;
 use super::{Tree, size};
 use zk_proto::txn::{Txn, TxnRecord};
 use zk_proto::{ErrorCode, SessionId, Xid};
@@ -28,6 +29,8 @@ pub enum Internal {
     Reap {
         /// Its path.
         path: String,
+        /// What made it due, and must still.
+        rules: ReapRules,
     },
 }
 
@@ -49,8 +52,8 @@ pub fn prepare_internal(
             let paths = close(tree, pending, session, stamp);
             close_record(tree, pending, (session, xid), stamp, paths)
         }
-        Internal::Reap { path } => {
-            let txn = reap(tree, pending, stamp, path).unwrap_or_else(Txn::Error);
+        Internal::Reap { path, rules } => {
+            let txn = reap(tree, pending, stamp, (path, rules)).unwrap_or_else(Txn::Error);
             record(tree, pending, SessionId::NONE, Xid::INTERNAL, stamp, txn)
         }
     }
@@ -122,14 +125,21 @@ fn close(tree: &Tree, pending: &mut Pending, session: SessionId, stamp: Stamp) -
     paths
 }
 
-/// No session, no version and no ACL: the node must be there, empty, and no session's.
-fn reap(tree: &Tree, pending: &mut Pending, stamp: Stamp, path: String) -> Result<Txn, ErrorCode> {
+/// No session, no version and no ACL: the node must be there, empty, and still due. It may have been found
+/// long ago: what is under the path by now can be somebody's ordinary node, or may have been used again.
+fn reap(
+    tree: &Tree,
+    pending: &mut Pending,
+    stamp: Stamp,
+    (path, rules): (String, ReapRules),
+) -> Result<Txn, ErrorCode> {
     let above = parent_of_deletable(&path)?;
     let node = pending.view(tree, &path).ok_or(ErrorCode::NoNode)?;
     if node.children > 0 {
         return Err(ErrorCode::NotEmpty);
     }
-    if let Owner::Session(_) = Owner::from_raw(node.stat.ephemeral_owner, &tree.rules) {
+    let owner = Owner::from_raw(node.stat.ephemeral_owner, &tree.rules);
+    if !rules.is_due(owner, &node.stat, stamp.time) {
         return Err(ErrorCode::BadVersion);
     }
     let mut parent = pending.view(tree, above).ok_or(ErrorCode::NoNode)?;

@@ -22,8 +22,13 @@ fn text(text: &str) -> usize {
 fn acl_len(acl: &[Acl]) -> usize {
     4 + acl
         .iter()
-        .map(|entry| 4 + text(&entry.scheme) + text(&entry.id))
+        .map(|entry| acl_entry(&entry.scheme, &entry.id))
         .sum::<usize>()
+}
+
+/// The length of one entry of an ACL.
+pub(super) fn acl_entry(scheme: &str, id: &str) -> usize {
+    4 + text(scheme) + text(id)
 }
 
 fn txn_len(txn: &Txn) -> usize {

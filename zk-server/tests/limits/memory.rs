@@ -2,7 +2,7 @@
 
 use super::*;
 use support::create;
-use zk_proto::{AddWatchMode, OpCode, Request, RequestHeader, Xid};
+use zk_proto::{AddWatchMode, MultiOp, OpCode, Request, RequestHeader, Xid};
 
 /// A write whose frame has that many bytes.
 fn write_of(client: &mut Client, size: usize) -> std::io::Result<Result<zk_proto::Reply, i32>> {
@@ -132,4 +132,36 @@ fn who_does_not_read_is_let_go() {
         scene.metric("limit_connection_buffer") == 1
     });
     scene.assert_polite_clients_are_served();
+}
+
+/// Where frames may be longer, so may what is in them: the operator's limit counts, not the default one.
+#[test]
+fn a_raised_jute_maxbuffer_is_obeyed_by_writes_and_reads() {
+    let large = vec![7; 3 << 20];
+    let scene = Scene::start(|config| {
+        config.limits.jute_maxbuffer = 4 << 20;
+        config.limits.jute_maxbuffer_extrasize = 4 << 20;
+    });
+    let mut client = scene.connect().unwrap();
+    client.create("/n", b"", 0).unwrap().unwrap();
+    let set = Request::SetData {
+        path: "/n".into(),
+        data: Some(&large),
+        version: -1,
+    };
+    client.call(&set).unwrap().unwrap();
+    let part = MultiOp::SetData {
+        path: "/n".into(),
+        data: Some(&large),
+        version: 1,
+    };
+    client.call(&Request::Multi(vec![part])).unwrap().unwrap();
+    assert_eq!(client.data("/n").unwrap().unwrap(), large);
+    drop(client);
+    let data = scene.stop();
+    let again = Scene::start_on(data, |config| {
+        config.limits.jute_maxbuffer = 4 << 20;
+        config.limits.jute_maxbuffer_extrasize = 4 << 20;
+    });
+    assert_eq!(again.connect().unwrap().data("/n").unwrap().unwrap(), large);
 }

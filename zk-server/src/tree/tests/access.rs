@@ -1,9 +1,10 @@
 //! Who may do what, rule by rule.
 
-use super::super::access::{AclRefused, fix_up};
-use super::super::{Identity, Rules, mask, permits, who_am_i};
+use super::super::access::{self, AclRefused};
+use super::super::{Identity, Rules, Standing, mask, permits, who_am_i};
 use super::model::user_of;
 use super::scene::{SESSION, Scene, create, create_op, delete, set};
+use zk_proto::txn::Txn;
 use zk_proto::{Acl, ErrorCode, MultiOp, OpCode, Perms, Reply, Request, SessionId, WireAcl};
 
 fn acl(perms: Perms, scheme: &str, id: &str) -> Acl {
@@ -61,6 +62,14 @@ fn an_absent_acl_and_a_server_without_acls_permit_everything() {
         &[],
         Perms::ALL
     ));
+}
+
+fn fix_up(
+    rules: &Rules,
+    asked: Option<&[WireAcl<'_>]>,
+    identities: &[Identity],
+) -> Result<Vec<Acl>, AclRefused> {
+    access::fix_up(rules, asked, identities, &mut 1000)
 }
 
 fn asked(scheme: Option<&str>, id: Option<&str>) -> WireAcl<'static> {
@@ -141,6 +150,70 @@ fn an_acl_is_stored_only_if_someone_could_match_it() {
         fix_up(&rules, Some(&[one("auth", "")]), &[]),
         Err(AclRefused::Invalid)
     );
+}
+
+#[test]
+fn an_acl_grows_as_far_as_its_room() {
+    let rules = Rules::default();
+    let identities: Vec<_> = (100..300)
+        .map(|user| Identity::new("digest", format!("{user}:h")))
+        .collect();
+    let auth = |perms| WireAcl {
+        perms: Perms(perms),
+        ..asked(Some("auth"), Some(""))
+    };
+    // An entry: permissions, and scheme and id with their lengths.
+    let all = 200 * (4 + 4 + 6 + 4 + 5);
+    let asked: Vec<_> = (0..20_000).map(auth).collect();
+    let check = |entries: usize, mut room: usize, expected: Result<usize, AclRefused>| {
+        let entries = &asked[..entries];
+        let fixed = access::fix_up(&rules, Some(entries), &identities, &mut room);
+        assert_eq!(fixed.map(|acl| acl.len()), expected);
+        room
+    };
+    assert_eq!(check(1, all, Ok(200)), 0, "what it took is gone");
+    check(1, all - 1, Err(AclRefused::Garbage));
+    check(3, 3 * all, Ok(600));
+    check(20_000, 2 << 20, Err(AclRefused::Garbage));
+}
+
+#[test]
+fn repetitions_are_found_among_thousands() {
+    let ids: Vec<_> = (0..20_000).map(|user| format!("{user}:h")).collect();
+    let one = |id: &String| asked(Some("digest"), Some(id));
+    let twice: Vec<_> = ids.iter().chain(&ids).map(one).collect();
+    let fixed = access::fix_up(&Rules::default(), Some(&twice), &[], &mut (1 << 20)).unwrap();
+    assert!(
+        fixed.iter().map(|entry| &entry.id).eq(&ids),
+        "in their order"
+    );
+}
+
+/// The parts of a multi share the room of its transaction.
+#[test]
+fn a_multi_of_expanding_acls_is_refused_before_it_is_large() {
+    let mut scene = Scene::new(Rules {
+        max_txn_len: 2000,
+        ..Rules::default()
+    });
+    let identities: Vec<_> = (100..120)
+        .map(|user| Identity::new("digest", format!("{user}:h")))
+        .collect();
+    let paths: Vec<_> = (0..7).map(|name| format!("/{name}")).collect();
+    let part = |path| {
+        let mut create = create_op(OpCode::Create, path, 0);
+        create.acl = Some(vec![asked(Some("auth"), Some(""))]);
+        MultiOp::Create(create)
+    };
+    let mut run = |range: std::ops::Range<usize>| {
+        let parts = paths[range].iter().map(|path| part(path)).collect();
+        let multi = Request::Multi(parts);
+        scene
+            .prepare_with(SESSION, &identities, Standing::Global, &multi)
+            .txn
+    };
+    assert!(matches!(run(0..3), Txn::Multi(_)));
+    assert_eq!(run(3..7), Txn::Error(ErrorCode::MarshallingError));
 }
 
 #[test]

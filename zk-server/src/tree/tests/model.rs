@@ -43,6 +43,9 @@ pub(super) enum Op {
     },
 }
 
+/// After how many milliseconds a container goes that never had a child.
+pub(super) const NEVER_USED: i64 = 7;
+
 /// A few ACLs to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AclKind {
@@ -344,7 +347,14 @@ impl Model {
         if !self.children(path).is_empty() {
             return Err(ErrorCode::NotEmpty);
         }
-        if owner != 0 && owner != CONTAINER && owner >> 56 != -1 {
+        let stat = &self.node(path)?.stat;
+        let age = at.time - stat.mtime;
+        let due = match owner {
+            CONTAINER => stat.cversion.0 > 0 || age > NEVER_USED,
+            ttl if ttl >> 56 == -1 => age > ttl & ((1 << 40) - 1),
+            _ => false,
+        };
+        if !due {
             return Err(ErrorCode::BadVersion);
         }
         self.remove(at, path);

@@ -1,8 +1,8 @@
 //! Random operations: the tree agrees with the naive model in every result, stat, child and digest,
 //! however many changes are in flight, and its images are exact however it changes meanwhile.
 
-use super::super::{ImageProgress, Internal, Rules, Tree};
-use super::model::{AclKind, At, Model, Op};
+use super::super::{ImageProgress, Internal, ReapRules, Rules, Tree};
+use super::model::{AclKind, At, Model, NEVER_USED, Op};
 use super::replay::restore;
 use super::scene::{Scene, request_of};
 use proptest::collection::vec;
@@ -53,7 +53,7 @@ fn acl() -> impl Strategy<Value = AclKind> {
 fn create(in_multi: bool) -> impl Strategy<Value = Op> {
     let ops = prop::sample::select(vec![1, 15, 19, 21]);
     let flags = if in_multi { 0..7 } else { -1..8 };
-    let ttl = prop_oneof![3 => 1..100_000_i64, 1 => Just(-1), 1 => Just(0), 1 => Just(1 << 40)];
+    let ttl = prop_oneof![3 => 1..100_000_i64, 2 => 1..20_i64, 1 => Just(-1), 1 => Just(0), 1 => Just(1 << 40)];
     (ops, path(), data(), acl(), flags, ttl).prop_map(move |(op, path, data, acl, flags, ttl)| {
         // Inside a multi the decoder already refuses flags with a TTL in an operation without.
         let ages = matches!(flags, 5 | 6);
@@ -162,9 +162,12 @@ impl Run {
                 session,
                 xid: Xid(1),
             }),
-            Op::Reap { path } => self
-                .scene
-                .prepare_internal(Internal::Reap { path: path.clone() }),
+            Op::Reap { path } => self.scene.prepare_internal(Internal::Reap {
+                path: path.clone(),
+                rules: ReapRules {
+                    max_never_used: NEVER_USED,
+                },
+            }),
             Op::Create { .. }
             | Op::Delete { .. }
             | Op::SetData { .. }

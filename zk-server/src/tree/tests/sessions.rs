@@ -2,7 +2,7 @@
 
 use super::super::{Internal, ReapRules, Rules, Standing, reapable};
 use super::replay::restore;
-use super::scene::{SESSION, Scene, create, create_op, delete};
+use super::scene::{SESSION, Scene, create, create_op, delete, set};
 use zk_proto::txn::Txn;
 use zk_proto::{Create, ErrorCode, OpCode, Request, SessionId, Xid};
 
@@ -190,20 +190,85 @@ fn empty_containers_and_aged_nodes_are_due() {
     assert_eq!(due(&scene, born + 50, 0), ["/used"]);
     assert_eq!(due(&scene, born + 51, 0), ["/used", "/t"]);
     assert_eq!(due(&scene, born + 1000, 500), ["/new", "/used", "/t"]);
-    for (path, result) in [
-        ("/used", Ok(())),
-        ("/t", Ok(())),
-        ("/full", Err(ErrorCode::NotEmpty)),
-        ("/none", Err(ErrorCode::NoNode)),
-        ("/zookeeper", Err(ErrorCode::BadArguments)),
+}
+
+fn made(op: OpCode, path: &str, flags: i32, ttl: i64) -> Request<'_> {
+    let create = create_op(op, path, flags);
+    Request::Create(Create { ttl, ..create })
+}
+
+/// What was found waits for its turn, and the world goes on meanwhile: the deletion judges again.
+#[test]
+fn only_what_is_still_due_is_reaped() {
+    let mut scene = Scene::new(Rules {
+        extended_types: true,
+        ..Rules::default()
+    });
+    for path in [
+        "/used",
+        "/new",
+        "/full",
+        "/again",
+        "/again-session",
+        "/pending",
     ] {
-        let reap = Internal::Reap { path: path.into() };
-        assert_eq!(scene.run_internal(reap).map(drop), result, "{path}");
+        let container = made(OpCode::CreateContainer, path, 4, -1);
+        scene.run(&container).unwrap();
+        if path != "/new" {
+            let child = format!("{path}/c");
+            scene.run(&create(&child, 0)).unwrap();
+            scene.run(&delete(&child)).unwrap();
+        }
     }
-    scene.run(&create("/e", 1)).unwrap();
-    let reap = Internal::Reap { path: "/e".into() };
-    assert_eq!(scene.run_internal(reap), Err(ErrorCode::BadVersion));
-    assert_eq!(due(&scene, born + 1000, 0), [""; 0]);
+    scene.run(&made(OpCode::CreateTtl, "/aged", 5, 12)).unwrap();
+    scene
+        .run(&made(OpCode::CreateTtl, "/fresh", 5, 12))
+        .unwrap();
+    scene.run(&create("/pad", 0)).unwrap();
+    scene.run(&create("/pad/2", 0)).unwrap();
+    let found: Vec<_> = reapable(&scene.tree, 2000, ReapRules::default()).collect();
+    let due = [
+        "/used",
+        "/full",
+        "/again",
+        "/again-session",
+        "/pending",
+        "/aged",
+        "/fresh",
+    ];
+    assert_eq!(found, due);
+    // Meanwhile:
+    scene.run(&create("/full/c", 0)).unwrap();
+    scene.run(&delete("/again")).unwrap();
+    scene.run(&create("/again", 0)).unwrap();
+    scene.run(&delete("/again-session")).unwrap();
+    scene.run(&create("/again-session", 1)).unwrap();
+    scene.run(&set("/fresh", b"used")).unwrap();
+    let waiting =
+        [delete("/pending"), create("/pending", 0)].map(|request| scene.prepare(&request));
+    let mut reap = |path: &str| {
+        let (path, rules) = (path.into(), ReapRules::default());
+        scene.prepare_internal(Internal::Reap { path, rules }).txn
+    };
+    for (path, code) in [
+        ("/pending", ErrorCode::BadVersion),
+        ("/full", ErrorCode::NotEmpty),
+        ("/again", ErrorCode::BadVersion),
+        ("/again-session", ErrorCode::BadVersion),
+        ("/fresh", ErrorCode::BadVersion),
+        ("/new", ErrorCode::BadVersion),
+        ("/none", ErrorCode::NoNode),
+        ("/zookeeper", ErrorCode::BadArguments),
+    ] {
+        assert_eq!(reap(path), Txn::Error(code), "{path}");
+    }
+    for path in ["/used", "/aged"] {
+        assert_eq!(reap(path), Txn::DeleteContainer { path: path.into() });
+        assert_eq!(reap(path), Txn::Error(ErrorCode::NoNode));
+    }
+    for record in &waiting {
+        scene.apply(record).unwrap();
+    }
 }
 
 #[test]
