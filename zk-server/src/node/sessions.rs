@@ -108,7 +108,7 @@ impl LiveSessions {
         self.begin(session, timeout, link, now)
     }
 
-/// Closes the connection that speaks for a session. Only who knows the password has thereby said a word
+    /// Closes the connection that speaks for a session. Only who knows the password has thereby said a word
     /// for it: others would keep it alive as long as they like (P17).
     pub(super) fn silence(&mut self, session: SessionId, password: &[u8], now: Time) {
         if let Some(voice) = self.voices.get_mut(&session) {
