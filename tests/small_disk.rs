@@ -85,7 +85,10 @@ fn check(server: &Process, acknowledged: u32) -> u32 {
     found
 }
 
-/// With the default settings, 64 MiB of preallocation among them.
+/// Writes would be refused long before the disk is full; here it is to be filled.
+const WITHOUT_HEADROOM: &str = "storage.diskHeadroomBytes=0";
+
+/// With the default settings otherwise, 64 MiB of preallocation among them.
 fn scene(sizes: [&str; 3], settings: &[&str]) {
     let Some(disk) = Disk::mount(sizes[0]) else {
         return;
@@ -117,11 +120,15 @@ fn scene(sizes: [&str; 3], settings: &[&str]) {
 
 #[test]
 fn a_full_disk_of_16_mib_needs_room_and_a_restart() {
-    scene(["size=16m", "size=32m", "size=64m"], &[]);
+    scene(["size=16m", "size=32m", "size=64m"], &[WITHOUT_HEADROOM]);
 }
 
 #[test]
 fn snapshots_that_do_not_fit_leave_the_room_to_the_log() {
-    let settings = ["snapCount=100", "autopurge.snapRetainCount=3"];
+    let settings = [
+        "snapCount=100",
+        "autopurge.snapRetainCount=3",
+        WITHOUT_HEADROOM,
+    ];
     scene(["size=16m", "size=48m", "size=64m"], &settings);
 }

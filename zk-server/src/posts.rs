@@ -1,7 +1,7 @@
 //! Look-outs beside the loop: for room on the disk, and for moments at which the process stood still.
 
 use crate::config::settings::PauseMonitor;
-use crate::disk::files::{Files, RealFiles};
+use crate::disk::files::{Files, RealFiles, Space};
 use crate::replica::{Event, Replica};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,10 +38,10 @@ async fn look_for_space(replica: &Arc<Replica>, headroom: u64) {
     let dirs = [config.log_dir(), config.snapshot_dir()];
     // A file system that hangs must hold up nobody but the one who asked.
     let least = tokio::task::spawn_blocking(move || least_space(&dirs));
-    let Ok(Some(free)) = least.await else {
+    let Ok(Some(space)) = least.await else {
         return;
     };
-    let low = is_low(free, headroom);
+    let (free, low) = (space.free, is_low(space, headroom));
     if replica.set_disk_low(low) == low {
         return;
     }
@@ -57,19 +57,20 @@ async fn look_for_space(replica: &Arc<Replica>, headroom: u64) {
     }
 }
 
-fn least_space(dirs: &[PathBuf]) -> Option<u64> {
+fn least_space(dirs: &[PathBuf]) -> Option<Space> {
     let space = |dir: &PathBuf| match RealFiles.space(dir) {
-        Ok(space) => Some(space.free),
+        Ok(space) => Some(space),
         Err(error) => {
             warn!(dir = %dir.display(), %error, "cannot ask for the room on the disk");
             None
         }
     };
-    dirs.iter().filter_map(space).min()
+    dirs.iter().filter_map(space).min_by_key(|space| space.free)
 }
 
-const fn is_low(free: u64, headroom: u64) -> bool {
-    free < headroom
+/// A small volume is asked for less: or one of the headroom's own size could never be written at all.
+fn is_low(space: Space, headroom: u64) -> bool {
+    space.free < headroom.min(space.total / 8)
 }
 
 async fn watch_pauses(replica: Arc<Replica>, monitor: PauseMonitor) {
@@ -93,10 +94,22 @@ mod tests {
 
     #[test]
     fn the_headroom_itself_is_enough() {
-        assert_eq!(
-            [99, 100, 101].map(|free| is_low(free, 100)),
-            [true, false, false]
-        );
+        let low = |free| {
+            is_low(
+                Space {
+                    free,
+                    total: 1 << 20,
+                },
+                100,
+            )
+        };
+        assert_eq!([99, 100, 101].map(low), [true, false, false]);
+    }
+
+    #[test]
+    fn a_small_volume_is_asked_for_less() {
+        let low = |free| is_low(Space { free, total: 800 }, 1000);
+        assert_eq!([99, 100, 101].map(low), [true, false, false]);
     }
 
     #[test]
