@@ -174,7 +174,7 @@ impl Node {
         let deadlines = [
             self.sessions.deadline(),
             self.zab.deadline(),
-            self.imaging.as_ref().map(Imaging::deadline),
+            self.imaging.as_ref().and_then(Imaging::deadline),
             self.next_purge,
             self.retry.deadline(),
         ];

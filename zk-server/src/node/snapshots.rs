@@ -19,6 +19,8 @@ use zk_zab::Time;
 
 /// How many nodes are copied under one guard.
 const NODES_PER_STEP: usize = 400;
+/// How much of the tree as it was may wait in memory for a slow disk. Beyond, the snapshot is given up.
+const MOST_WAITING: usize = 64 << 20;
 /// When to look again whether the disk has caught up.
 const PATIENCE: Duration = Duration::from_millis(1);
 
@@ -29,12 +31,13 @@ pub(super) struct Imaging {
     /// What the writer had no room for.
     held: Option<Bytes>,
     copied: bool,
-    next_step: Time,
+    /// When to go on; `None` once it was given up and its writer is still ending.
+    next_step: Option<Time>,
 }
 
 impl Imaging {
     /// When to go on.
-    pub(super) const fn deadline(&self) -> Time {
+    pub(super) const fn deadline(&self) -> Option<Time> {
         self.next_step
     }
 }
@@ -69,7 +72,7 @@ impl Node {
                     facts,
                     held,
                     copied: false,
-                    next_step: now,
+                    next_step: Some(now),
                 });
             }
             Err(error) => {
@@ -104,7 +107,7 @@ impl Node {
         let Some(imaging) = &mut self.imaging else {
             return;
         };
-        if now < imaging.next_step {
+        if imaging.next_step.is_none_or(|next| now < next) {
             return;
         }
         let piece = match imaging.held.take() {
@@ -124,7 +127,10 @@ impl Node {
             Pushed::Taken => {}
             Pushed::Full(piece) => {
                 imaging.held = Some(piece);
-                imaging.next_step = now + PATIENCE;
+                imaging.next_step = Some(now + PATIENCE);
+                if self.replica.tree().image_backlog() > MOST_WAITING {
+                    self.give_up_snapshot();
+                }
             }
             Pushed::Gone => self.abort_snapshot(),
         }
@@ -136,6 +142,17 @@ impl Node {
                 digest: facts.digest.map(|digest| (facts.zxid, digest)),
                 last_zxid: self.store.writes_last_zxid().then_some(facts.zxid),
             });
+        }
+    }
+
+    /// The disk is so slow that the tree as it was fills the memory. The writer may be waiting for that
+    /// disk; nobody waits for the writer. Another attempt follows when it has ended.
+    fn give_up_snapshot(&mut self) {
+        self.replica.tree_mut().abort_image();
+        if let Some(imaging) = &mut self.imaging {
+            imaging.writer.give_up();
+            imaging.held = None;
+            imaging.next_step = None;
         }
     }
 
@@ -167,7 +184,16 @@ impl Node {
                 self.abort_snapshot();
                 self.on_snapshot_failed(&failure, now);
             }
-            SnapshotEvent::Aborted(_) => {}
+            SnapshotEvent::Aborted(zxid) => {
+                let given_up = |imaging: &Imaging| imaging.next_step.is_none();
+                if self.imaging.as_ref().is_some_and(given_up) {
+                    self.imaging = None;
+                    let path = format!("of {zxid:#x}");
+                    let error = io::Error::new(io::ErrorKind::TimedOut, "the disk is too slow");
+                    let full = false;
+                    self.on_snapshot_failed(&SnapshotFailure { path, error, full }, now);
+                }
+            }
         }
     }
 

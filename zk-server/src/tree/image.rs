@@ -14,6 +14,9 @@ use bytes::BufMut;
 use zk_proto::Zxid;
 use zk_proto::jute::JuteMut;
 
+/// A step ends when it has written so many bytes: however large nodes are, nobody waits long for it.
+const BYTES_PER_STEP: usize = 256 << 10;
+
 /// A walk under way.
 #[derive(Debug)]
 pub(super) struct Image {
@@ -115,15 +118,24 @@ impl Tree {
         })
     }
 
-    /// Visits so many nodes more and appends those that are to be written.
+    /// Visits at most so many nodes more and appends those that are to be written; fewer where they are
+    /// large, none where changes have forced enough of them to be written already.
     pub fn step_image(
         &mut self,
         budget: usize,
         out: &mut Vec<u8>,
     ) -> Result<ImageProgress, ImageError> {
         let image = self.image.as_mut().ok_or(ImageError::None)?;
-        out.append(&mut image.spill);
+        let before = out.len();
+        if out.is_empty() {
+            std::mem::swap(out, &mut image.spill);
+        } else {
+            out.append(&mut image.spill);
+        }
         for _ in 0..budget {
+            if out.len() - before >= BYTES_PER_STEP {
+                break;
+            }
             let Some(id) = image.cursor else {
                 out.put_string("/");
                 self.abort_image();

@@ -275,3 +275,24 @@ fn an_aborted_snapshot_leaves_nothing() {
     assert!(matches!(outcome.recv().unwrap(), SnapshotEvent::Aborted(_)));
     assert_eq!(files.list(Path::new(DIR)).unwrap(), []);
 }
+
+#[test]
+fn a_snapshot_given_up_ends_by_itself() {
+    let files = FaultyFiles::new(1);
+    files.create_dir(Path::new(DIR)).unwrap();
+    let (events, outcome) = mpsc::channel();
+    let file = SnapshotFile {
+        dir: DIR.into(),
+        zxid: Zxid::ZERO,
+        compression: Compression::None,
+    };
+    let mut writer = SnapshotWriter::start(Arc::new(files.clone()), file, move |event| {
+        events.send(event).unwrap();
+    })
+    .unwrap();
+    assert_eq!(writer.push(Bytes::from_static(b"half")), Pushed::Taken);
+    writer.give_up();
+    assert!(matches!(outcome.recv().unwrap(), SnapshotEvent::Aborted(_)));
+    assert_eq!(files.list(Path::new(DIR)).unwrap(), []);
+    assert_eq!(writer.push(Bytes::from_static(b"more")), Pushed::Gone);
+}

@@ -14,6 +14,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -90,12 +91,41 @@ pub enum Pushed {
 
 /// How many pieces may wait for the disk.
 const QUEUE: usize = 8;
+/// And how many bytes. One piece may always wait, however large it is.
+const QUEUE_BYTES: usize = 4 << 20;
 
 /// A snapshot on its way to the disk. Dropped before it is finished, it is given up.
 #[derive(Debug)]
 pub struct SnapshotWriter {
     pieces: Option<SyncSender<Piece>>,
+    waiting: Arc<Waiting>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What was handed over and is not written yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    pieces: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+impl Waiting {
+    fn add(&self, bytes: usize) {
+        self.pieces.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.pieces.fetch_sub(1, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// One side only adds and the other only removes, so whoever adds sees never too little.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let pieces = self.pieces.load(Ordering::Relaxed);
+        let waiting = self.bytes.load(Ordering::Relaxed);
+        pieces == 0 || (pieces < QUEUE && waiting.saturating_add(bytes) <= QUEUE_BYTES)
+    }
 }
 
 #[derive(Debug)]
@@ -111,7 +141,13 @@ impl SnapshotWriter {
         file: SnapshotFile,
         on_event: impl FnOnce(SnapshotEvent) + Send + 'static,
     ) -> io::Result<Self> {
-        let (sender, pieces) = sync_channel(QUEUE);
+        // The end has a place of its own: whoever tells it does not wait.
+        let (sender, pieces) = sync_channel(QUEUE + 1);
+        let waiting = Arc::new(Waiting::default());
+        let pieces = Pieces {
+            queue: pieces,
+            waiting: Arc::clone(&waiting),
+        };
         let work = move || {
             // A snapshot is never worth the server: what breaks while writing one is told as a failure.
             let written = AssertUnwindSafe(|| run(&*files, &file, &pieces));
@@ -122,6 +158,7 @@ impl SnapshotWriter {
             .spawn(work)?;
         Ok(Self {
             pieces: Some(sender),
+            waiting,
             thread: Some(thread),
         })
     }
@@ -131,20 +168,29 @@ impl SnapshotWriter {
         let Some(pieces) = &self.pieces else {
             return Pushed::Gone;
         };
+        let bytes = piece.len();
+        if !self.waiting.has_room_for(bytes) {
+            return Pushed::Full(piece);
+        }
+        self.waiting.add(bytes);
         match pieces.try_send(Piece::Bytes(piece)) {
             Ok(()) => Pushed::Taken,
-            Err(TrySendError::Full(Piece::Bytes(piece))) => Pushed::Full(piece),
+            Err(TrySendError::Full(Piece::Bytes(piece))) => {
+                self.waiting.remove(bytes);
+                Pushed::Full(piece)
+            }
             Err(TrySendError::Full(Piece::End(_)) | TrySendError::Disconnected(_)) => Pushed::Gone,
         }
     }
 
     /// Hands over the next piece and waits until there is room for it. False if the snapshot has failed.
     pub fn push_waiting(&self, piece: Bytes) -> bool {
+        self.waiting.add(piece.len());
         let send = |pieces: &SyncSender<Piece>| pieces.send(Piece::Bytes(piece)).is_ok();
         self.pieces.as_ref().is_some_and(send)
     }
 
-    /// Says that this was all. Does not wait for the disk, but for room in the queue.
+    /// Says that this was all. Does not wait for the disk, except behind [`SnapshotWriter::push_waiting`].
     pub fn finish(mut self, trailer: SnapshotTrailer) {
         if let Some(pieces) = self.pieces.take() {
             // If the thread is gone it has told why.
@@ -152,6 +198,11 @@ impl SnapshotWriter {
         }
         // The thread ends by itself, and says so.
         self.thread = None;
+    }
+
+    /// Gives it up and does not wait until nothing is left of it: the event tells.
+    pub fn give_up(&mut self) {
+        self.pieces = None;
     }
 
     /// Gives it up; returns when nothing is left of it.
@@ -174,7 +225,13 @@ impl Drop for SnapshotWriter {
     }
 }
 
-fn run(files: &dyn Files, file: &SnapshotFile, pieces: &Receiver<Piece>) -> SnapshotEvent {
+/// The thread's end of the queue.
+struct Pieces {
+    queue: Receiver<Piece>,
+    waiting: Arc<Waiting>,
+}
+
+fn run(files: &dyn Files, file: &SnapshotFile, pieces: &Pieces) -> SnapshotEvent {
     let began = Instant::now();
     let name = snapshot_name(file.zxid, file.compression);
     let path = file.dir.join(&name);
@@ -236,11 +293,14 @@ struct Body {
 
 impl Body {
     /// Writes header and pieces up to the end; nothing if the caller gave up.
-    fn take_pieces(&mut self, pieces: &Receiver<Piece>) -> io::Result<Option<SnapshotTrailer>> {
+    fn take_pieces(&mut self, pieces: &Pieces) -> io::Result<Option<SnapshotTrailer>> {
         self.put(&header())?;
         loop {
-            match pieces.recv() {
-                Ok(Piece::Bytes(piece)) => self.put(&piece)?,
+            match pieces.queue.recv() {
+                Ok(Piece::Bytes(piece)) => {
+                    self.put(&piece)?;
+                    pieces.waiting.remove(piece.len());
+                }
                 Ok(Piece::End(trailer)) => return Ok(Some(trailer)),
                 Err(_) => return Ok(None),
             }
@@ -271,5 +331,29 @@ impl Body {
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.sum.write(bytes);
         self.packer.write(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_is_bounded_in_pieces_and_bytes() {
+        let waiting = Waiting::default();
+        assert!(waiting.has_room_for(usize::MAX), "one piece always may");
+        for _ in 0..4 {
+            assert!(waiting.has_room_for(QUEUE_BYTES / 4));
+            waiting.add(QUEUE_BYTES / 4);
+        }
+        assert!(!waiting.has_room_for(1));
+        waiting.remove(QUEUE_BYTES / 4);
+        assert!(waiting.has_room_for(QUEUE_BYTES / 4));
+        assert!(!waiting.has_room_for(QUEUE_BYTES / 4 + 1));
+        for _ in 3..QUEUE {
+            assert!(waiting.has_room_for(0));
+            waiting.add(0);
+        }
+        assert!(!waiting.has_room_for(0));
     }
 }

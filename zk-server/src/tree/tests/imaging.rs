@@ -212,3 +212,42 @@ fn a_quota_found_in_a_snapshot_is_kept_up_again() {
     scene.run(&delete("/app/child")).unwrap();
     assert_eq!(usage(&scene), "count=1,bytes=4");
 }
+
+/// Nobody waits for the copying of hundreds of megabytes, be they visited or forced out by changes.
+#[test]
+fn a_step_ends_where_enough_has_been_written() {
+    const LARGE: usize = 100 << 10;
+    const STEP: usize = 256 << 10;
+    let mut scene = Scene::new(Rules::default());
+    let data = vec![1; LARGE];
+    for name in 0..12 {
+        let path = format!("/{name}");
+        scene.run(&create(&path, 0)).unwrap();
+        scene.run(&set(&path, &data)).unwrap();
+    }
+    let (digest, zxid) = (scene.tree.digest(), scene.zxid);
+    let mut bytes = Vec::new();
+    scene.tree.begin_image(&mut bytes).unwrap();
+    for name in 6..12 {
+        scene.run(&delete(&format!("/{name}"))).unwrap();
+    }
+    let spilled = scene.tree.image_backlog();
+    assert!(spilled > 6 * LARGE);
+    let mut steps = Vec::new();
+    loop {
+        let mut piece = Vec::new();
+        let progress = scene.tree.step_image(400, &mut piece).unwrap();
+        steps.push(piece.len());
+        bytes.extend(piece);
+        if progress == ImageProgress::Done {
+            break;
+        }
+    }
+    assert_eq!(steps.first(), Some(&spilled), "nothing on top of that");
+    assert!(
+        steps[1..].iter().all(|&len| len < STEP + LARGE + 200),
+        "{steps:?}"
+    );
+    assert!(steps.len() > 2);
+    assert_eq!(restore(&bytes, Rules::default(), zxid).digest(), digest);
+}
