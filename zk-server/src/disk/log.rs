@@ -207,7 +207,6 @@ impl Log {
             queue: Arc::clone(&queue),
             stats: Arc::clone(&stats),
             on_event,
-            mark_saved: Instant::now(),
         };
         let thread = std::thread::Builder::new()
             .name("log".into())
@@ -270,7 +269,7 @@ impl Drop for Log {
     }
 }
 
-/// How old the note of what is durable may grow while the log is in use.
+/// After how long a silence the note of what is durable is made durable itself.
 const MARK_AGE: Duration = Duration::from_secs(1);
 
 struct Writer<F: FnMut(LogEvent)> {
@@ -279,7 +278,6 @@ struct Writer<F: FnMut(LogEvent)> {
     queue: Arc<Queue>,
     stats: Arc<LogStats>,
     on_event: F,
-    mark_saved: Instant,
 }
 
 impl<F: FnMut(LogEvent)> Drop for Writer<F> {
@@ -316,7 +314,9 @@ impl<F: FnMut(LogEvent)> Writer<F> {
                     (self.on_event)(LogEvent::Rolled { last });
                 }
                 // Nobody waits for the disk now, so the note may take an fsync of its own.
-                Taken::Quiet => self.save_mark(true)?,
+                Taken::Quiet => {
+                    self.store.save_mark();
+                }
                 Taken::Closed => return self.store.roll(),
             }
         }
@@ -339,14 +339,7 @@ impl<F: FnMut(LogEvent)> Writer<F> {
         }
         if self.store.is_over_limit() {
             self.store.roll()?;
-        } else if self.mark_saved.elapsed() >= MARK_AGE {
-            self.save_mark(false)?;
         }
         Ok(())
-    }
-
-    fn save_mark(&mut self, sync: bool) -> io::Result<()> {
-        self.mark_saved = Instant::now();
-        self.store.save_mark(sync)
     }
 }

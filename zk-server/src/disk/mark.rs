@@ -3,18 +3,21 @@
 //!
 //! **The mark** is the side file `.durable` beside the logs: "the records of `log` up to `offset`, the
 //! last being `zxid`, were durable". It is written in place, in turns into two checksummed slots, so a
-//! torn write costs only freshness. It claims less than the truth, never more: it is written after the
-//! fsync it tells of, without one of its own but for a new log, a clean end and a quiet second.
+//! torn write costs only freshness. It claims less than the truth, never more: it is written after each
+//! fsync of the log, so that a killed process leaves it exact; its own fsync it gets with a new log, at a
+//! clean end and after a quiet second. It belongs to the file whose header holds its nonce: Java may have
+//! made another of the same name.
 //!
 //! **The seal** follows each batch of records inside the log, where Java sees the zero length that ends
 //! a file. It says where its batch began: before that, everything was durable when the batch was
-//! written. The next batch overwrites it and a clean end erases it, so at most one stands in a file, at
-//! its end, and only after a crash. It costs no write of its own. The nonce, new for each file and kept
-//! in the mark, lets no client forge one inside its data.
+//! written. The next batch overwrites it and a clean end erases it. After a crash one stands at the end,
+//! and sectors that were written and came not to be may still hold older ones: the one that says most
+//! counts. It costs no write of its own. The nonce lets no client forge one inside its data.
 //!
 //! ```text
 //! .durable  slot at 0 and at 512: "ZKDM" | 1: u32 | sequence: u64 | log: i64 | nonce: u64 | zxid: i64
 //!                                 | offset: u64 | adler32 of the above: u32
+//! log       its header's dbid: the nonce
 //! seal      nonce: u64 | 0: u32 | batch's begin: u64 | adler32(nonce, log, begin): u32
 //! ```
 
@@ -38,7 +41,7 @@ const MAGIC: [u8; 8] = *b"ZKDM\0\0\0\x01";
 pub struct Mark {
     /// Which log, by the zxid in its name.
     pub log: Zxid,
-    /// What this log's seals begin with.
+    /// What this log's seals begin with, and its header ends with.
     pub nonce: u64,
     /// The last durable transaction, in this log or before it.
     pub zxid: Zxid,
@@ -196,14 +199,13 @@ pub struct Seal {
     pub begin: u64,
 }
 
-/// Looks for a seal of `log` anywhere in `bytes`.
-pub fn find_seal(bytes: &[u8], mark: &Mark) -> Option<Seal> {
+/// The seals of the marked log anywhere in `bytes`.
+pub fn find_seals(bytes: &[u8], mark: Mark) -> impl Iterator<Item = Seal> {
     let first = mark.nonce.to_be_bytes()[0];
-    bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == first)
-        .find_map(|(at, _)| {
+    let places = bytes.iter().enumerate();
+    places
+        .filter(move |(_, byte)| **byte == first)
+        .filter_map(move |(at, _)| {
             let begin = seal_at(bytes.get(at..)?, mark.nonce, mark.log)?;
             Some(Seal { at, begin })
         })

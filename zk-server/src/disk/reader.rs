@@ -4,9 +4,9 @@
 //! place where the records end.
 
 use super::files::{Files, Handle};
-use super::mark::{Mark, SEAL_LEN, find_seal};
+use super::mark::{Mark, SEAL_LEN, find_seals};
 use super::record::{
-    self, Defect, FRAME_LEN, HEADER_LEN, Step, Survivor, find_survivor, survivor_budget,
+    self, Defect, FRAME_LEN, HEADER_LEN, PREFIX_LEN, Step, Survivor, find_survivor, survivor_budget,
 };
 use bytes::Bytes;
 use std::io;
@@ -56,8 +56,12 @@ pub struct Behind {
     pub survivor: Option<u64>,
     /// Whether there was too much that looks like one to be sure that there is none.
     pub unsure: bool,
-    /// Where a seal stands, and where it says that the last batch begins.
-    pub seal: Option<(u64, u64)>,
+    /// Whether a seal stands right there.
+    pub seal_here: bool,
+    /// Where the last batch begins, by all the seals there are.
+    pub sealed_from: Option<u64>,
+    /// Whether there is more than zeros, and a seal right there.
+    pub dirty: bool,
     /// Whether the file is nothing but zeros, header included.
     pub blank: bool,
 }
@@ -78,8 +82,8 @@ pub struct LogReader {
 }
 
 impl LogReader {
-    /// Opens the log. `limit` is the longest transaction that is believed; the mark, if it is this
-    /// log's, tells its seals.
+    /// Opens the log. `limit` is the longest transaction that is believed; the mark, if it names this
+    /// log and was made for it, tells its seals.
     pub fn open(
         files: &dyn Files,
         path: &Path,
@@ -104,12 +108,18 @@ impl LogReader {
         self.size
     }
 
+    /// The mark, unless the header has shown that it was another file's of the same name.
+    pub const fn mark(&self) -> Option<Mark> {
+        self.mark
+    }
+
     /// Reads on.
     pub fn advance(&mut self) -> io::Result<Next> {
         if !self.header_seen {
             self.fill(HEADER_LEN)?;
-            if let Err(defect) = record::check_header(&self.window) {
-                return self.end(Some(defect)).map(Next::End);
+            match record::check_header(&self.window) {
+                Ok(nonce) => self.mark = self.mark.filter(|mark| mark.nonce == nonce),
+                Err(defect) => return self.end(Some(defect)).map(Next::End),
             }
             self.used = HEADER_LEN;
             self.header_seen = true;
@@ -139,6 +149,7 @@ impl LogReader {
                 Step::Eof => None,
                 Step::Zeros if self.only_zeros_from(offset)? => None,
                 Step::Zeros => Some(Defect::ZeroLength),
+                Step::Bad(Defect::HugeLength) if self.is_whole()? => Some(Defect::AboveLimit),
                 Step::Bad(defect) => Some(defect),
             };
             return self.end(defect).map(Next::End);
@@ -198,31 +209,56 @@ impl LogReader {
         })
     }
 
-    /// Searches all that is left. Pieces overlap by the longest record, so none is missed.
+    /// Searches all that is left. What follows a seal right here is most often nothing but padding.
     fn look_behind(&self) -> io::Result<Behind> {
         let from = self.position();
-        let mut behind = Behind {
-            blank: from == 0,
-            ..Behind::default()
-        };
-        let left = usize::try_from(self.size.saturating_sub(from)).unwrap_or(usize::MAX);
-        let mut budget = survivor_budget(left, self.limit);
-        let overlap = (self.limit + FRAME_LEN).max(SEAL_LEN);
-        let mut at = from;
-        while at < self.size {
-            let piece = read_piece(&*self.handle, at, CHUNK + overlap)?;
-            if !is_zero(&piece) {
-                behind.blank = false;
-                self.look_at(&piece, at, at == from, &mut budget, &mut behind);
+        let mut behind = Behind::default();
+        if let Some(mark) = self.mark {
+            let here = read_piece(&*self.handle, from, SEAL_LEN)?;
+            if let Some(seal) = find_seals(&here, mark).next() {
+                behind.seal_here = true;
+                behind.sealed_from = Some(seal.begin);
+                if self.only_zeros_from(from + SEAL_LEN as u64)? {
+                    return Ok(behind);
+                }
             }
-            at += CHUNK as u64;
+        }
+        behind.blank = from == 0 && self.only_zeros_from(0)?;
+        behind.dirty = !behind.blank;
+        if behind.dirty {
+            self.search(from, &mut behind)?;
         }
         Ok(behind)
     }
 
+    /// Each byte is read once; what may be the beginning of a record or a seal is carried over.
+    fn search(&self, from: u64, behind: &mut Behind) -> io::Result<()> {
+        let left = usize::try_from(self.size.saturating_sub(from)).unwrap_or(usize::MAX);
+        let mut budget = survivor_budget(left, self.limit);
+        let overlap = (self.limit + FRAME_LEN).max(SEAL_LEN);
+        let (mut window, mut base) = (Vec::new(), from);
+        loop {
+            let piece = read_piece(&*self.handle, base + window.len() as u64, CHUNK)?;
+            if piece.is_empty() {
+                return Ok(());
+            }
+            window.extend_from_slice(&piece);
+            if !is_zero(&window) {
+                self.look_at(&window, base, base == from, &mut budget, behind);
+            }
+            // Neither a record nor a seal begins with more zeros than a record has before its payload.
+            let keep = window.len().saturating_sub(overlap);
+            let zeros = window.iter().skip(keep).take_while(|byte| **byte == 0);
+            let done = keep + zeros.count().saturating_sub(FRAME_LEN);
+            window.drain(..done);
+            base += done as u64;
+        }
+    }
+
     fn look_at(&self, piece: &[u8], at: u64, first: bool, budget: &mut usize, behind: &mut Behind) {
-        if let (None, Some(mark)) = (behind.seal, &self.mark) {
-            behind.seal = find_seal(piece, mark).map(|seal| (at + seal.at as u64, seal.begin));
+        if let Some(mark) = self.mark {
+            let newest = find_seals(piece, mark).map(|seal| seal.begin).max();
+            behind.sealed_from = behind.sealed_from.max(newest);
         }
         if behind.survivor.is_some() || behind.unsure {
             return;
@@ -234,6 +270,31 @@ impl LogReader {
             Survivor::At(place) => behind.survivor = Some(at + (skip + place) as u64),
             Survivor::Unknown => behind.unsure = true,
         }
+    }
+
+    /// Whether the record here, too long to be believed, is in the file with a right checksum and end.
+    fn is_whole(&self) -> io::Result<bool> {
+        let offset = self.position();
+        let window = self.window.get(self.used..).unwrap_or_default();
+        let Some((checksum, len)) = record::prefix_of(window) else {
+            return Ok(false);
+        };
+        let mut at = offset + PREFIX_LEN as u64;
+        let end = at + len;
+        if end >= self.size || read_piece(&*self.handle, end, 1)? != [record::END] {
+            return Ok(false);
+        }
+        let mut sum = simd_adler32::Adler32::new();
+        while at < end {
+            let len = usize::try_from(end - at).map_or(CHUNK, |left| left.min(CHUNK));
+            let piece = read_piece(&*self.handle, at, len)?;
+            if piece.is_empty() {
+                return Ok(false);
+            }
+            sum.write(&piece);
+            at += piece.len() as u64;
+        }
+        Ok(checksum == u64::from(sum.finish()))
     }
 }
 

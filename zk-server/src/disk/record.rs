@@ -1,7 +1,7 @@
 //! A log file's bytes: its header, one framed record, and what can be wrong with either.
 //!
 //! ```text
-//! file    "ZKLG" | version 2: i32 | dbid 0: i64 | record*  | zeros up to the preallocated length
+//! file    "ZKLG" | version 2: i32 | dbid: i64 | record*   | zeros up to the preallocated length
 //! record  adler32(payload): i64 | len: i32 | payload: len bytes | 'B'
 //! payload TxnHeader | Txn | TxnDigest?              (see `zk_proto::txn`)
 //! ```
@@ -23,19 +23,24 @@ pub const FRAME_LEN: usize = PREFIX_LEN + 1;
 /// The first bytes of every log.
 pub const MAGIC: [u8; 4] = *b"ZKLG";
 
-const PREFIX_LEN: usize = 12;
-const END: u8 = b'B';
+/// What stands before a payload.
+pub(super) const PREFIX_LEN: usize = 12;
+pub(super) const END: u8 = b'B';
 const VERSION: [u8; 4] = [0, 0, 0, 2];
 /// A payload shorter than a transaction's header is none.
 pub(super) const MIN_PAYLOAD: usize = 32;
 
-/// The header of a new log file.
-pub fn file_header() -> [u8; HEADER_LEN] {
+/// The header of a new log file. Where Java writes 0 and reads whatever is there stands what ties the
+/// durable mark to this very file.
+pub fn file_header(nonce: u64) -> [u8; HEADER_LEN] {
     let mut header = [0; HEADER_LEN];
     let (magic, rest) = header.split_at_mut(MAGIC.len());
     magic.copy_from_slice(&MAGIC);
     if let Some(version) = rest.first_chunk_mut::<4>() {
         *version = VERSION;
+    }
+    if let Some(dbid) = header.last_chunk_mut::<8>() {
+        *dbid = nonce.to_be_bytes();
     }
     header
 }
@@ -82,6 +87,11 @@ pub enum Defect {
     /// A length above what any writer was allowed.
     #[error("a record's length is above every limit")]
     HugeLength,
+    /// A length above what this server was told to believe, and the record is whole.
+    #[error(
+        "a whole record is longer than this server reads: raise jute.maxbuffer to what its writer had"
+    )]
+    AboveLimit,
     /// The checksum is right and the transaction makes no sense to us.
     #[error("a record holds no transaction that this version knows")]
     Undecodable,
@@ -107,13 +117,16 @@ pub enum Step<'a> {
     Bad(Defect),
 }
 
-/// Looks at the file's first bytes.
-pub fn check_header(bytes: &[u8]) -> Result<(), Defect> {
+/// Looks at the file's first bytes, for the number that ties the mark to the file.
+pub fn check_header(bytes: &[u8]) -> Result<u64, Defect> {
     match bytes.first_chunk::<HEADER_LEN>() {
         None => Err(Defect::ShortHeader),
         Some(header) if !header.starts_with(&MAGIC) => Err(Defect::BadMagic),
         // As in Java, version and dbid may be anything.
-        Some(_) => Ok(()),
+        Some(header) => {
+            let nonce = header.last_chunk().copied().unwrap_or_default();
+            Ok(u64::from_be_bytes(nonce))
+        }
     }
 }
 
@@ -155,6 +168,13 @@ pub fn step(window: &[u8], last: bool, limit: usize) -> Step<'_> {
         payload,
         len: FRAME_LEN + len,
     }
+}
+
+/// The checksum, and the payload's length, that a record's first bytes tell.
+pub(super) fn prefix_of(window: &[u8]) -> Option<(u64, u64)> {
+    let (checksum, rest) = window.split_first_chunk::<8>()?;
+    let len = u32::from_be_bytes(*rest.first_chunk::<4>()?);
+    Some((u64::from_be_bytes(*checksum), u64::from(len)))
 }
 
 /// The zxid of a payload.
@@ -243,7 +263,7 @@ pub fn scan(bytes: &[u8], limit: usize) -> Scan {
     let (mut records, mut end) = (Vec::new(), 0);
     let tail = match check_header(bytes) {
         Err(defect) => Tail::Bad(defect, survivor_behind(bytes, limit)),
-        Ok(()) => {
+        Ok(_) => {
             end = HEADER_LEN;
             loop {
                 let window = bytes.get(end..).unwrap_or_default();

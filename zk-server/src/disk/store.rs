@@ -66,6 +66,8 @@ pub struct LogStore {
     options: StoreOptions,
     segment: Option<Segment>,
     mark: Option<MarkFile>,
+    /// How often the mark could not be written.
+    mark_errors: u64,
     /// The last transaction that is durable.
     durable: Zxid,
     dead: bool,
@@ -83,9 +85,9 @@ struct Segment {
     /// The length with the padding.
     size: u64,
     last: Zxid,
-    /// Where a seal stands that no record has overwritten.
+    /// Whether a seal stands behind the last record.
     sealed: bool,
-    /// How far the mark file knows.
+    /// How far the mark file knows durably.
     marked: u64,
     durable_position: u64,
 }
@@ -98,6 +100,7 @@ impl LogStore {
             options,
             segment: None,
             mark: None,
+            mark_errors: 0,
             durable: last,
             dead: false,
             buffer: Vec::new(),
@@ -139,7 +142,9 @@ impl LogStore {
                 store.durable = segment.last;
             }
             Ok(store.durable)
-        })
+        })?;
+        self.note_durable();
+        Ok(self.durable)
     }
 
     /// Whether the file in use has outgrown its limit.
@@ -154,14 +159,13 @@ impl LogStore {
     pub fn roll(&mut self) -> io::Result<()> {
         self.sync()?;
         self.guarded(|store| {
-            store.save_mark(true)?;
+            let saved = store.save_mark();
             let Some(segment) = store.segment.take() else {
                 return Ok(());
             };
-            if segment.sealed {
+            if segment.sealed && saved {
                 // Left as Java leaves it: only zeros behind the last record. The mark says it all now.
-                let unsealed = segment.handle.write_at(segment.position, &[0; SEAL_LEN]);
-                at(&segment.path, "write", unsealed)?;
+                at(&segment.path, "write", segment.unseal())?;
                 at(&segment.path, "sync", segment.handle.sync())?;
             }
             Ok(())
@@ -174,28 +178,45 @@ impl LogStore {
         !self.dead && self.segment.as_ref().is_some_and(stale)
     }
 
-    /// Writes down how far the log is durable. With `sync` the note itself is made durable.
+    /// Makes what the mark says durable. Returns whether it is.
+    pub fn save_mark(&mut self) -> bool {
+        let (Some(segment), Some(file)) = (&mut self.segment, &mut self.mark) else {
+            return false;
+        };
+        let mark = segment.mark(self.durable);
+        let saved = file.write(&mark).and_then(|()| file.sync());
+        let is_saved = saved.is_ok();
+        // Tried once: it is tried again when there is more to say.
+        segment.marked = segment.durable_position;
+        self.count_mark_error(saved);
+        is_saved
+    }
+
+    /// How often the mark could not be written. That is no reason to stop: it is only late then.
+    pub const fn mark_errors(&self) -> u64 {
+        self.mark_errors
+    }
+
+    /// Writes down how far the log is durable, for a start after a kill.
     ///
     /// With `forceSync=no` nothing is known to be durable, and nothing is claimed.
-    pub fn save_mark(&mut self, sync: bool) -> io::Result<()> {
-        if !self.options.force_sync {
-            return Ok(());
+    fn note_durable(&mut self) {
+        if let (Some(segment), Some(file)) = (&mut self.segment, &mut self.mark)
+            && segment.marked < segment.durable_position
+        {
+            let written = file.write(&segment.mark(self.durable));
+            self.count_mark_error(written);
         }
-        let path = self.options.dir.join(MARK_NAME);
-        self.guarded(|store| {
-            let (Some(segment), Some(file)) = (&mut store.segment, &mut store.mark) else {
-                return Ok(());
-            };
-            if segment.marked < segment.durable_position {
-                at(&path, "write", file.write(&segment.mark(store.durable)))?;
-                segment.marked = segment.durable_position;
+    }
+
+    fn count_mark_error(&mut self, result: io::Result<()>) {
+        if let Err(error) = result {
+            if self.mark_errors == 0 {
+                let file = self.options.dir.join(MARK_NAME);
+                tracing::warn!(file = %file.display(), %error, "the durable mark cannot be written");
             }
-            if sync {
-                at(&path, "sync", file.sync())
-            } else {
-                Ok(())
-            }
-        })
+            self.mark_errors += 1;
+        }
     }
 
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
@@ -212,14 +233,27 @@ impl LogStore {
         assert!(first > self.durable, "the log only grows");
         let name = log_name(first);
         let path = self.options.dir.join(&name);
+        let nonce = if self.options.force_sync {
+            nonce(self.options.nonce_seed, first)
+        } else {
+            // What an earlier run knew says nothing about what is written from now on.
+            let dir = &self.options.dir;
+            at(
+                dir,
+                "forget the durable mark",
+                Mark::forget(&*self.files, dir),
+            )?;
+            0
+        };
         let handle = at(&path, "create", self.files.create(&path))?;
-        at(&path, "write", handle.write_at(0, &record::file_header()))?;
+        let header = record::file_header(nonce);
+        at(&path, "write", handle.write_at(0, &header))?;
         let header = HEADER_LEN as u64;
         let mut segment = Segment {
             handle,
             path,
             first,
-            nonce: nonce(self.options.nonce_seed, first),
+            nonce,
             position: header,
             size: header,
             last: self.durable,
@@ -266,15 +300,16 @@ impl LogStore {
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
             end = segment.position + self.buffer.len() as u64;
         }
-        match segment.make_room(&begins, self.options.preallocate) {
+        let room = match segment.make_room(&begins, self.options.preallocate) {
             // The room found earlier may do for a while yet (P23).
             Err(error) if is_full(&error) && end <= segment.size => {
                 tracing::warn!(%error, "the disk is full; the log lives on what it had reserved");
+                false
             }
-            other => other?,
-        }
-        // Only inside the padding, and only where fsync means something, does a seal make sense.
-        let sealed = self.options.force_sync && end + SEAL_LEN as u64 <= segment.size;
+            other => other.map(|()| true)?,
+        };
+        // Where fsync means nothing there is nothing to tell, and a full disk has no room to tell it.
+        let sealed = self.options.force_sync && (room || end + SEAL_LEN as u64 <= segment.size);
         if sealed {
             put_seal(
                 segment.nonce,
@@ -301,6 +336,17 @@ impl Segment {
             zxid: durable,
             offset: self.durable_position,
         }
+    }
+
+    /// Takes the seal away; beyond the padding the file ends with the last record again.
+    fn unseal(&self) -> io::Result<()> {
+        let end = self.position + SEAL_LEN as u64;
+        if end > self.size {
+            self.handle.set_size(self.size)?;
+        }
+        let inside = usize::try_from(end.min(self.size) - self.position).unwrap_or(0);
+        self.handle
+            .write_at(self.position, &[0; SEAL_LEN][..inside])
     }
 
     /// Finds room ahead of records that begin at these places. A disk that has no room for a whole

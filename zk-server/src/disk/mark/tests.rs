@@ -59,17 +59,17 @@ fn a_seal_is_found_and_none_of_another_log_or_nonce() {
         at: 77,
         begin: 4711,
     };
-    assert_eq!(find_seal(&bytes, &mark(9)), Some(seal));
+    assert_eq!(find_seals(&bytes, mark(9)).next(), Some(seal));
     let other = Mark {
         nonce: 7,
         ..mark(1)
     };
-    assert_eq!(find_seal(&bytes, &other), None);
+    assert_eq!(find_seals(&bytes, other).next(), None);
     let other = Mark {
         log: Zxid::ZERO,
         ..mark(1)
     };
-    assert_eq!(find_seal(&bytes, &other), None);
+    assert_eq!(find_seals(&bytes, other).next(), None);
     bytes[77 + 15] ^= 1;
-    assert_eq!(find_seal(&bytes, &mark(1)), None);
+    assert_eq!(find_seals(&bytes, mark(1)).next(), None);
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 const LIMIT: usize = 1 << 16;
 
 fn log(lens: &[usize]) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let mut bytes = file_header().to_vec();
+    let mut bytes = file_header(0).to_vec();
     let mut payloads = Vec::new();
     for (at, len) in lens.iter().enumerate() {
         let record = transaction(i64::try_from(at).unwrap() + 1, *len);
@@ -61,7 +61,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_to_some_end(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-        let mut log = file_header().to_vec();
+        let mut log = file_header(0).to_vec();
         log.extend_from_slice(&bytes);
         prop_assert!(accepted(&log).1.end <= log.len());
         prop_assert!(accepted(&bytes).1.end <= bytes.len());

@@ -5,14 +5,20 @@
 //! 3. Digests are compared on the way (P29).
 //! 4. The end of each log is judged by the table in [`tail`].
 //! 5. What was once recorded as durable must have been reached.
-//! 6. Only then is anything changed on the disk: the torn end is cut, so that Java can open the
-//!    directory too, and leftovers are removed.
+//! 6. Only then is anything changed on the disk: what was read of the newest log beyond the durable mark
+//!    is made durable, the torn end is cut, so that Java can open the directory too, and leftovers are
+//!    removed.
+//!
+//! What reads well is not always on the disk: after a kill between write and fsync, or an fsync that
+//! failed, the bytes are the kernel's, and it may believe that they need no writing. They are written once
+//! more, the same bytes at the same place, and synced, before anything is built on them.
 //!
 //! # What the durable mark means after Java had the directory
 //!
 //! | the mark names ... | then |
 //! |--------------------|------|
-//! | a log that is there and reaches it | it separates torn from damaged |
+//! | a log that is there, with its nonce, and reaches it | it separates torn from damaged |
+//! | a log that is there, made anew by Java | the log is judged as Java's; its end must reach the mark's zxid |
 //! | a log that ends cleanly before it | refused, unless abandoned (below) |
 //! | a log that a snapshot made superfluous, there or not | nothing is read from it, nothing follows |
 //! | a log that is gone, and the rest reaches the mark's zxid | nothing follows |
@@ -40,7 +46,7 @@ use crate::disk::snapshot::{
     Refusal, SnapshotLimits, SnapshotSink, TreeDigest, looks_whole, read_snapshot,
 };
 use bytes::Bytes;
-use replay::Replay;
+use replay::{Replay, Unsure};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -178,6 +184,9 @@ pub fn recover(
                 last,
             },
         ));
+    }
+    if let Some(unsure) = &done.unsure {
+        at(&unsure.file, "make durable", harden(files, unsure))?;
     }
     let mut removed = Vec::new();
     repair(
@@ -395,6 +404,27 @@ fn compare(
         }
         _ => Ok(()),
     }
+}
+
+fn harden(files: &dyn Files, unsure: &Unsure) -> io::Result<()> {
+    const PIECE: u64 = 1 << 20;
+    if unsure.from >= unsure.to {
+        return Ok(());
+    }
+    let handle = files.open(&unsure.file)?;
+    let mut at = unsure.from;
+    while at < unsure.to {
+        let len = usize::try_from((unsure.to - at).min(PIECE)).unwrap_or(usize::MAX);
+        let mut piece = vec![0; len];
+        let read = handle.read_at(at, &mut piece)?;
+        if read != len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        handle.write_at(at, &piece)?;
+        at += len as u64;
+    }
+    handle.sync()?;
+    files.sync_dir(unsure.file.parent().unwrap_or(Path::new(".")))
 }
 
 fn repair(

@@ -35,6 +35,16 @@ pub(super) struct Done {
     /// With each cut, whether anything is lost by it.
     pub(super) cut: Vec<(Cut, bool)>,
     pub(super) remove: Vec<PathBuf>,
+    /// What was read of the newest log and may not be durable.
+    pub(super) unsure: Option<Unsure>,
+}
+
+/// Bytes that read well and were perhaps never made durable.
+#[derive(Debug)]
+pub(super) struct Unsure {
+    pub(super) file: PathBuf,
+    pub(super) from: u64,
+    pub(super) to: u64,
 }
 
 struct Torn {
@@ -94,12 +104,24 @@ impl<'a> Replay<'a> {
                 Next::End(end) => break end,
             }
         };
+        let mark = reader.mark();
         let context = TailContext {
             newest,
             marked: mark.map(|mark| mark.offset),
             drop_damaged_tail: self.options.drop_damaged_tail,
         };
         self.settle(path, &end, &context, last)?;
+        if newest && records == 0 {
+            // Nothing is in it, and its name is about to be used again, by us or by Java.
+            self.remove_empty(path);
+        } else {
+            let from = mark.map_or(0, |mark| {
+                let sealed = end.behind.sealed_from.unwrap_or(mark.offset);
+                mark.offset.min(sealed).max(HEADER_LEN as u64)
+            });
+            let (file, to) = (path.to_path_buf(), end.at);
+            self.done.unsure = Some(Unsure { file, from, to });
+        }
         self.done.logs.push(LogRead {
             first,
             end: end.at,
@@ -107,6 +129,15 @@ impl<'a> Replay<'a> {
         });
         self.end = Some((path.to_path_buf(), end.at));
         Ok(())
+    }
+
+    fn remove_empty(&mut self, path: &Path) {
+        let torn = |(cut, torn): &(Cut, bool)| cut.file == path && *torn;
+        if self.done.cut.iter().any(torn) || self.done.remove.iter().any(|file| file == path) {
+            return;
+        }
+        self.done.cut.retain(|(cut, _)| cut.file != path);
+        self.done.remove.push(path.to_path_buf());
     }
 
     fn take(&mut self, path: &Path, entry: &LogEntry) -> Result<(), RecoveryError> {

@@ -7,25 +7,28 @@
 //! | row | the records end ... | verdict |
 //! |-----|---------------------|---------|
 //! | A | at the file's end, or with zeros to the end | clean |
-//! | B | at a whole seal | clean; the newest file loses the seal |
-//! | C | before what the mark or a seal says was durable | damage |
-//! | D | at a record whose checksum is right and that makes no sense | damage: never a torn write |
+//! | B | at a whole seal | clean, or torn if more than zeros follows it; the newest file loses both |
+//! | C | before what the mark or a seal says was durable of its records | damage |
+//! | D | at a record whose checksum is right and that makes no sense, or is too long | damage: never a torn write |
 //! | E | at once: no header, or only zeros; newest file | removed: no record of it was durable |
 //! | F | at once: no header; an older file | damage |
 //! | G | at once: a wrong header | damage |
-//! | H | badly; newest file, which the mark names | torn: all behind is the last batch, never durable |
+//! | H | badly; newest file, for which the mark was made | torn: all behind is the last batch, never durable |
 //! | I | badly; newest file, no mark, whole records behind | damage |
 //! | J | as a crashed Java leaves it; newest file, no mark, nothing behind | torn |
 //! | K | with a wrong checksum or length; newest file, no mark, nothing behind | damage, unless told otherwise |
 //! | L | as a crashed Java leaves it; an older file | accepted if the next file continues without a gap |
 //! | M | otherwise badly; an older file | damage |
 //!
-//! H holds even when whole records follow: sectors of one batch reach the disk in any order. A batch
-//! that was finished has its seal, and then C judges what is before it.
+//! H holds even when whole records follow: sectors of one batch reach the disk in any order, the seal's
+//! too. A batch that was finished has its seal, and then C judges what is before it; after a kill the
+//! mark is exact, and H is about the last batch only.
+//!
+//! A mark that vouches for no record (the file was just begun) is no reason for C: E and F come first.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::disk::reader::LogEnd;
-use crate::disk::record::Defect;
+use crate::disk::record::{Defect, HEADER_LEN};
 
 /// What is known besides the file itself.
 #[derive(Clone, Copy, Debug)]
@@ -85,26 +88,29 @@ pub fn judge(end: &LogEnd, context: &TailContext) -> Verdict {
     let Some(defect) = end.defect else {
         return Verdict::Clean; // A; a file too short for its mark is recovery's to judge.
     };
-    let sealed = end.behind.seal.map(|(_, begin)| begin);
-    let durable = context
-        .marked
-        .max(sealed.filter(|_| context.marked.is_some()));
+    if defect == D::AboveLimit {
+        return Verdict::Damaged(Proof::NotTorn); // D
+    }
+    let durable = context.marked.max(end.behind.sealed_from);
+    let durable = durable.filter(|durable| *durable > HEADER_LEN as u64);
     if let Some(durable) = durable.filter(|durable| end.at < *durable) {
         return Verdict::Damaged(Proof::Durable(durable)); // C
     }
-    if end.behind.seal.is_some_and(|(at, _)| at == end.at) {
+    if end.behind.seal_here {
+        let torn = end.behind.dirty;
         return match context.newest {
-            true => Verdict::Cut { torn: false }, // B
-            false => Verdict::Clean,              // B
+            true => Verdict::Cut { torn },                  // B
+            false if torn => Verdict::ContinueIfContiguous, // B
+            false => Verdict::Clean,                        // B
         };
     }
     let header = matches!(defect, D::ShortHeader | D::BadMagic);
     match (defect, context.newest, context.marked.is_some()) {
-        (D::Undecodable, _, _) => Verdict::Damaged(Proof::NotTorn), // D
-        (D::ShortHeader, true, _) => Verdict::Remove,               // E
-        (D::BadMagic, true, _) if end.behind.blank => Verdict::Remove, // E
-        (D::ShortHeader, false, _) => Verdict::Damaged(Proof::NotNewest), // F
-        (D::BadMagic, _, _) => Verdict::Damaged(Proof::NotTorn),    // G
+        (D::Undecodable | D::AboveLimit, _, _) => Verdict::Damaged(Proof::NotTorn), // D
+        (D::ShortHeader, true, _) => Verdict::Remove,                               // E
+        (D::BadMagic, true, _) if end.behind.blank => Verdict::Remove,              // E
+        (D::ShortHeader, false, _) => Verdict::Damaged(Proof::NotNewest),           // F
+        (D::BadMagic, _, _) => Verdict::Damaged(Proof::NotTorn),                    // G
         (_, true, true) => {
             assert!(!header, "rows E to G");
             Verdict::Cut { torn: true } // H
