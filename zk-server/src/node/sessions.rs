@@ -37,7 +37,7 @@ impl LiveSessions {
     /// Takes over the sessions of a tree: each gets a full timeout from now (P14).
     pub(super) fn of(tree: &Tree, tick: Duration, wall_millis: u64, now: Time) -> Self {
         let mut sessions = Self {
-            ids: SessionIds::starting_at(wall_millis, ServerId::new(1)),
+            ids: new_ids(tree, wall_millis),
             tracker: Tracker::new(tick),
             voices: HashMap::default(),
         };
@@ -165,6 +165,20 @@ impl LiveSessions {
     }
 }
 
+/// Ids that no session ever had, as far as the tree can tell: a wall clock that was set back must not
+/// bring ids of closed sessions back, whose holders are to be told that they expired (P15).
+fn new_ids(tree: &Tree, wall_millis: u64) -> SessionIds {
+    let server = ServerId::new(1);
+    let newest = u64::try_from(tree.newest_time()).unwrap_or(0);
+    let mut ids = if newest < wall_millis {
+        SessionIds::starting_at(wall_millis, server)
+    } else {
+        SessionIds::starting_behind(newest, tree.last_zxid(), server)
+    };
+    tree.newest_sessions().for_each(|used| ids.skip_past(used));
+    ids
+}
+
 /// Compares in a time that does not tell where the first difference is.
 fn same_secret(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len()
@@ -177,10 +191,62 @@ fn same_secret(a: &[u8], b: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::{Rules, WatcherId};
+    use crate::tree::{Restore, Rules, WatcherId};
     use std::net::{Ipv4Addr, SocketAddr};
+    use zk_proto::txn::{Txn, TxnHeader, TxnRecord};
+    use zk_proto::{StoredStat, Xid, Zxid};
 
     const TIMEOUT: Duration = Duration::from_secs(4);
+
+    fn record(session: SessionId, zxid: i64, time: i64, txn: Txn) -> TxnRecord {
+        let header = TxnHeader {
+            session,
+            cxid: Xid::INTERNAL,
+            zxid: Zxid::from_wire(zxid),
+            time,
+        };
+        let digest = None;
+        TxnRecord {
+            header,
+            txn,
+            digest,
+        }
+    }
+
+    /// Sessions come and go while the clock is set back before each start.
+    #[test]
+    fn a_clock_set_back_brings_no_id_back() {
+        let mut tree = Tree::new(Rules::default());
+        let mut given = std::collections::BTreeSet::new();
+        let mut zxid = 0;
+        for wall in [5_000_000, 4_000_000, 4_000_000, 1, 6_000_000, 5_999_999] {
+            let tick = Duration::from_secs(2);
+            let mut sessions = LiveSessions::of(&tree, tick, wall, at(0));
+            for _ in 0..3 {
+                let session = sessions.allocate();
+                assert!(given.insert(session), "{session} again at {wall}");
+                let time = i64::try_from(wall).unwrap();
+                let open = Txn::CreateSession { timeout: 4000 };
+                let close = Txn::CloseSession { paths: None };
+                for txn in [open, close] {
+                    zxid += 1;
+                    let _applied = tree.apply(&record(session, zxid, time, txn));
+                }
+            }
+            // As after a snapshot: of closed sessions nothing is left but the time.
+            tree = forgetful(&tree);
+        }
+    }
+
+    fn forgetful(tree: &Tree) -> Tree {
+        let mut restore = Restore::new(Rules::default());
+        let stat = StoredStat {
+            mtime: tree.newest_time(),
+            ..StoredStat::default()
+        };
+        restore.node("", None, -1, &stat).unwrap();
+        restore.finish(tree.last_zxid()).unwrap()
+    }
 
     fn at(millis: u64) -> Time {
         Time::since_start(Duration::from_millis(millis))

@@ -1,7 +1,7 @@
 //! Session ids and their passwords, as Java makes them: any server of a mixed ensemble must be able to
 //! take over any session.
 
-use zk_proto::{PASSWORD_LEN, ServerId, SessionId};
+use zk_proto::{PASSWORD_LEN, ServerId, SessionId, Zxid};
 
 /// Hands out session ids: the server's own number in the highest byte, then 40 bits of the clock at
 /// start, then a counter.
@@ -21,6 +21,15 @@ impl SessionIds {
             next += 1;
         }
         Self { next }
+    }
+
+    /// Ids for a server whose wall clock is behind a time that has already been. They begin after that time
+    /// and after as many ids as there have been transactions: every session took one, so that the next
+    /// start, as far behind, does not begin at the same id.
+    pub fn starting_behind(newest_millis: u64, last: Zxid, server: ServerId) -> Self {
+        let mut ids = Self::starting_at(newest_millis.wrapping_add(1), server);
+        ids.next = ids.next.wrapping_add(last.to_wire() & 0xffff_ffff);
+        ids
     }
 
     /// Never hand out an id that is in use, whatever clock the one who made it had.
@@ -85,5 +94,13 @@ mod tests {
         let restored = SessionId::from_wire(first.to_wire() + 500);
         ids.skip_past(restored);
         assert!(ids.allocate() > restored);
+        let wall = 1_795_206_646_220;
+        let behind = |txns: i64| {
+            let last = Zxid::from_wire(0x7_0000_0000 | txns);
+            SessionIds::starting_behind(wall, last, ServerId::new(1)).allocate()
+        };
+        assert!(behind(0).to_wire() - first.to_wire() >= 1 << 16);
+        assert_eq!(behind(5).to_wire() - behind(0).to_wire(), 5);
+        assert_eq!(behind(5).to_wire() >> 56, 1);
     }
 }

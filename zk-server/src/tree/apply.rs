@@ -86,6 +86,7 @@ impl Tree {
             | Txn::Check { .. } => Outcome::of(self.apply_one(context, &record.txn, &mut changes)),
         };
         self.last_zxid = self.last_zxid.max(context.zxid);
+        self.newest_time = self.newest_time.max(context.time);
         let (digest_ok, trust) = if self.rules.digest {
             self.trust.judge(context.zxid, self.digest, record.digest)
         } else {

@@ -9,6 +9,9 @@ use zk_proto::{Reply, SessionId, Zxid};
 impl Tree {
     pub(super) fn open_session(&mut self, header: &TxnHeader, timeout: i32) -> Outcome {
         self.sessions.insert(header.session, timeout);
+        let server = header.session.to_wire() >> 56;
+        let newest = self.newest_sessions.entry(server).or_insert(header.session);
+        *newest = header.session.max(*newest);
         Outcome {
             opened: Some((header.session, timeout)),
             ..Outcome::of(Ok(Reply::Empty))

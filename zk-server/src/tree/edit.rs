@@ -44,6 +44,8 @@ impl Tree {
             ttls: BTreeSet::new(),
             quotas: Quotas::default(),
             last_zxid: Zxid::ZERO,
+            newest_time: 0,
+            newest_sessions: BTreeMap::new(),
             digest: 0,
             history: History::default(),
             trust: Trust::Exact,

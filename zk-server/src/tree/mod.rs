@@ -79,6 +79,10 @@ pub struct Tree {
     ttls: BTreeSet<NodeId>,
     quotas: Quotas,
     last_zxid: Zxid,
+    /// The latest wall-clock time, in milliseconds, that any leader has put on anything here.
+    newest_time: i64,
+    /// The greatest session id seen to begin, of each server: the highest byte of an id.
+    newest_sessions: BTreeMap<i64, SessionId>,
     /// The sum of all node digests, or zero where digests are switched off.
     digest: u64,
     history: History,

@@ -83,6 +83,16 @@ impl Tree {
         self.last_zxid
     }
 
+    /// The latest wall-clock time known to have been: that of a transaction applied, or of a node's data.
+    pub const fn newest_time(&self) -> i64 {
+        self.newest_time
+    }
+
+    /// The greatest session ids that were seen to begin, closed ones too, of each server.
+    pub fn newest_sessions(&self) -> impl Iterator<Item = SessionId> {
+        self.newest_sessions.values().copied()
+    }
+
     /// Says which transaction the tree stands at, where none was applied: at a new epoch's beginning.
     pub fn advance_zxid(&mut self, zxid: Zxid) {
         self.last_zxid = self.last_zxid.max(zxid);

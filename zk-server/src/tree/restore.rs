@@ -95,6 +95,7 @@ impl Restore {
         acl: i64,
         stat: &StoredStat,
     ) -> Result<(), RestoreError> {
+        self.tree.newest_time = self.tree.newest_time.max(stat.mtime);
         let ours = match acl {
             -1 => acls::OPEN,
             number => *self
