@@ -1,5 +1,6 @@
 //! Look-outs beside the loop: for room on the disk, and for moments at which the process stood still.
 
+use crate::config::Config;
 use crate::config::settings::PauseMonitor;
 use crate::disk::files::{Files, RealFiles, Space};
 use crate::replica::{Event, Replica};
@@ -68,9 +69,15 @@ fn least_space(dirs: &[PathBuf]) -> Option<Space> {
     dirs.iter().filter_map(space).min_by_key(|space| space.free)
 }
 
-/// A small volume is asked for less: or one of the headroom's own size could never be written at all.
+/// What was written in the configuration is obeyed. The default gives way on a small volume: one of its own
+/// size could never be written at all.
 fn is_low(space: Space, headroom: u64) -> bool {
-    space.free < headroom.min(space.total / 8)
+    let wanted = if Some(headroom) == Config::default().storage.disk_headroom {
+        headroom.min(space.total / 8)
+    } else {
+        headroom
+    };
+    space.free < wanted
 }
 
 async fn watch_pauses(replica: Arc<Replica>, monitor: PauseMonitor) {
@@ -108,7 +115,8 @@ mod tests {
 
     #[test]
     fn a_small_volume_is_asked_for_less() {
-        let low = |free| is_low(Space { free, total: 800 }, 1000);
+        let default = Config::default().storage.disk_headroom.unwrap();
+        let low = |free| is_low(Space { free, total: 800 }, default);
         assert_eq!([99, 100, 101].map(low), [true, false, false]);
     }
 

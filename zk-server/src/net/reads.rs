@@ -268,7 +268,7 @@ impl Reader<'_> {
         ];
         let mut watches = self.watches(asked.iter().map(|list| list.len()).sum())?;
         let caught_up = |event, path: &str| WatchEvent::put_frame(out, Zxid::NONE, event, path);
-        watches.set_watches(self.tree, self.link.id(), self.identities, lists, caught_up);
+        watches.set_watches(self.tree, self.link.id(), lists, caught_up);
         Ok(())
     }
 }

@@ -5,12 +5,10 @@
 //! set of modes.
 
 use super::Tree;
-use super::access::{Identity, permits};
 use super::apply::Change;
-use super::read::NodeRef;
 use super::watch_entries::{Entries, Modes};
 use std::collections::BTreeSet;
-use zk_proto::{AddWatchMode, EventType, Perms, WatchLists, WatcherType, Zxid};
+use zk_proto::{AddWatchMode, EventType, WatchLists, WatcherType, Zxid};
 
 /// A connection that watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,13 +114,11 @@ impl WatchTable {
     }
 
     /// Restores the watches a client had on its last connection. What it missed is told at once, in the
-    /// order of its lists, instead of being watched for again. What happened to a node that it may not read
-    /// is not told (P13): there it goes on waiting.
+    /// order of its lists, instead of being watched for again. As in Java, no ACL is asked here.
     pub fn set_watches(
         &mut self,
         tree: &Tree,
         watcher: WatcherId,
-        identities: &[Identity],
         lists: &WatchLists<'_>,
         mut sink: impl FnMut(EventType, &str),
     ) {
@@ -133,7 +129,7 @@ impl WatchTable {
         ] {
             for path in list {
                 let event = missed_event(tree, path, missed, lists.relative_zxid);
-                match event.filter(|_| may_hear_of(tree, path, identities)) {
+                match event {
                     Some(event) => sink(event, path),
                     None if missed == Missed::Child => self.watch_children(watcher, path),
                     None => self.watch_data(watcher, path),
@@ -208,13 +204,6 @@ pub enum Missed {
     Exist,
     /// Watches on children.
     Child,
-}
-
-/// Whether a client may be told what happened under a path. That there is nothing is told to everyone, as
-/// it is by every read.
-fn may_hear_of(tree: &Tree, path: &str, identities: &[Identity]) -> bool {
-    let permitted = |node: NodeRef<'_>| permits(&tree.rules, node.acl(), identities, Perms::READ);
-    tree.get(path).is_none_or(permitted)
 }
 
 /// What a client missed that watched a path up to a zxid; `None` if there is still something to wait for.

@@ -1,14 +1,11 @@
 //! Who is told what: against a list of everyone who waits, and case by case.
 
-use super::super::{Change, Identity, Missed, Rules, WatchTable, WatcherId, missed_event};
-use super::model::user_of;
-use super::scene::{SESSION, Scene, create, create_op, delete, set};
+use super::super::{Change, Missed, Rules, WatchTable, WatcherId, missed_event};
+use super::scene::{SESSION, Scene, create, delete, set};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::sync::Arc;
-use zk_proto::{
-    Acl, AddWatchMode, EventType, OpCode, Perms, Request, WatchLists, WatcherType, Zxid,
-};
+use zk_proto::{AddWatchMode, EventType, Request, WatchLists, WatcherType, Zxid};
 
 const ONE: WatcherId = WatcherId(1);
 const TWO: WatcherId = WatcherId(2);
@@ -302,7 +299,7 @@ fn what_was_missed_is_told_and_what_was_not_is_watched_again() {
         recursive: vec!["/r".into()],
     };
     let (mut table, mut told) = (WatchTable::new(), Vec::new());
-    table.set_watches(tree, ONE, &[], &lists, |event, path| {
+    table.set_watches(tree, ONE, &lists, |event, path| {
         told.push((event, path.to_owned()));
     });
     assert_eq!(
@@ -316,47 +313,4 @@ fn what_was_missed_is_told_and_what_was_not_is_watched_again() {
     assert_eq!(watched, ["/gone", "/old", "/p", "/r"]);
     assert!(table.has(ONE, "/zookeeper", WatcherType::Children));
     assert!(!table.has(ONE, "/old", WatcherType::Children));
-}
-
-#[test]
-fn what_may_not_be_read_is_not_told_but_waited_for() {
-    let mut scene = Scene::new(Rules::default());
-    let mut secret = create_op(OpCode::Create, "/secret", 0);
-    secret.acl = Some(vec![
-        Acl::new(Perms::ALL, "digest", user_of(SESSION.to_wire())).into(),
-    ]);
-    scene.run(&Request::Create(secret)).unwrap();
-    scene.run(&create("/secret/child", 0)).unwrap();
-    let path = || vec!["/secret".into()];
-    let lists = WatchLists {
-        relative_zxid: Zxid::ZERO,
-        data: vec!["/secret".into(), "/gone".into()],
-        exist: path(),
-        child: path(),
-        persistent: vec![],
-        recursive: vec![],
-    };
-    let told = |table: &mut WatchTable, user: &str| {
-        let (mut told, user) = (Vec::new(), Identity::new("digest", user));
-        table.set_watches(&scene.tree, ONE, &[user], &lists, |event, path| {
-            told.push((event, path.to_owned()));
-        });
-        told
-    };
-    let gone = (EventType::Deleted, "/gone".to_owned());
-    let of = |event| (event, "/secret".to_owned());
-    let mut table = WatchTable::new();
-    assert_eq!(
-        told(&mut table, &user_of(SESSION.to_wire())),
-        [
-            of(EventType::DataChanged),
-            gone.clone(),
-            of(EventType::Created),
-            of(EventType::ChildrenChanged)
-        ]
-    );
-    assert!(table.is_empty());
-    assert_eq!(told(&mut table, "stranger:h"), [gone]);
-    assert!(table.has(ONE, "/secret", WatcherType::Data));
-    assert!(table.has(ONE, "/secret", WatcherType::Children));
 }
