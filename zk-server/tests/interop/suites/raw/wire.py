@@ -121,5 +121,9 @@ def frame(name, data, session=True):
         # A ConnectResponse: its length, its timeout, whether there is a session.
         known = struct.unpack_from("!iiq", answer)
         answer = "connected, %d bytes, timeout %d, session %s" % (len(answer), known[1], "yes" if known[2] else "no")
+        if known[2]:
+            # One with a short timeout would expire, and take a zxid, between two later probes.
+            connection.request(1, -11, b"")
+            connection.receive()
     print("%s: %s" % (name, answer))
     connection.end()
