@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 use zk_server::Server;
 use zk_server::cli::{self, LogFormat};
-use zk_server::config::{self, Loaded};
+use zk_server::config::{self, Loaded, Origin, Setting};
 
 /// How long a stop may take before the process leaves anyway: everything acknowledged is on disk already.
 const STOP_LIMIT: Duration = Duration::from_millis(900);
@@ -65,6 +65,12 @@ fn start_logging(format: LogFormat) {
     }
 }
 
+/// Where a value was written, if anybody wrote it.
+fn origin_of<'a>(settings: &'a [Setting], key: &str) -> Option<&'a Origin> {
+    let setting = settings.iter().find(|setting| setting.key == key)?;
+    (setting.source != Origin::Default).then_some(&setting.source)
+}
+
 async fn run(loaded: Loaded) -> config::ExitCode {
     for warning in &loaded.warnings {
         warn!("{warning}");
@@ -84,7 +90,11 @@ async fn run(loaded: Loaded) -> config::ExitCode {
         started = Server::start(loaded.config) => match started {
             Ok(server) => server,
             Err(refused) => {
-                error!("{refused}");
+                let written = refused.key().and_then(|key| origin_of(&loaded.effective, key));
+                match written {
+                    Some(origin) => error!("{origin}: {refused}"),
+                    None => error!("{refused}"),
+                }
                 let code = refused.exit_code();
                 if let Some(headline) = code.headline() {
                     print(&mut std::io::stderr(), &format!("{headline}\n"));

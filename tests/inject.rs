@@ -3,17 +3,19 @@
 //!
 //! `strace` injects them. Where it is missing, or may not attach, the tests say SKIPPED. `INJECT_DEPTH` sets
 //! how many different n are tried; a plain `cargo test` tries few.
-#![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
 
 #[path = "support/process.rs"]
 mod process;
+#[path = "support/strace.rs"]
+mod strace;
 mod support;
 
 use process::{Process, signal_to};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
+use strace::{Strace, can_inject, log_thread};
 use support::{Client, Numbers, check_numbers, free_port, write_numbers};
 
 /// A second is promised (P22); a debugger and a busy machine get another.
@@ -22,127 +24,6 @@ const BASE: &str = "/numbers";
 
 fn depth() -> u32 {
     std::env::var("INJECT_DEPTH").map_or(2, |depth| depth.parse().expect("a number"))
-}
-
-/// An strace on some threads of a process, until it is dropped.
-struct Strace(Child);
-
-impl Strace {
-    /// On one thread.
-    fn attach(thread: u32, inject: &str) -> Self {
-        Self::wait(Self::start(&[], thread, inject), &[thread])
-    }
-
-    /// On all threads that nobody else traces, and on those they start.
-    fn attach_to_all(pid: u32, inject: &str) -> Self {
-        Self::wait(Self::start(&["-f"], pid, inject), &threads(pid))
-    }
-
-    fn start(options: &[&str], pid: u32, inject: &str) -> Child {
-        let call = inject.split(':').next().expect("a call");
-        let mut command = Command::new("strace");
-        command
-            .args(["-qq", "-o", "/dev/null", "-p", &pid.to_string()])
-            .args([
-                "-e",
-                &format!("trace={call}"),
-                "-e",
-                &format!("inject={inject}"),
-            ])
-            .args(options);
-        command
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("strace was there")
-    }
-
-    fn wait(child: Child, threads: &[u32]) -> Self {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let mut strace = Self(child);
-        for thread in threads {
-            while !is_traced(*thread) {
-                let ended = strace.0.try_wait().expect("a child can be asked");
-                assert!(ended.is_none(), "strace ended: {ended:?}");
-                assert!(Instant::now() < deadline, "strace does not attach");
-                std::thread::yield_now();
-            }
-        }
-        strace
-    }
-}
-
-impl Drop for Strace {
-    /// On SIGTERM strace lets go of the process.
-    fn drop(&mut self) {
-        signal_to(self.0.id(), Signal::TERM);
-        let _reaped = self.0.wait();
-    }
-}
-
-fn is_traced(thread: u32) -> bool {
-    // A thread is its own process in /proc, though not listed there.
-    let status = std::fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let tracer = status
-        .lines()
-        .find_map(|line| line.strip_prefix("TracerPid:"));
-    tracer.is_some_and(|tracer| tracer.trim() != "0")
-}
-
-fn threads(pid: u32) -> Vec<u32> {
-    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process lives");
-    let number = |task: std::fs::DirEntry| task.file_name().to_str()?.parse().ok();
-    tasks.filter_map(|task| number(task.ok()?)).collect()
-}
-
-/// The thread that writes the log.
-fn log_thread(pid: u32) -> u32 {
-    let is_log = |thread: &u32| {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/comm"));
-        name.is_ok_and(|name| name.trim() == "log")
-    };
-    threads(pid)
-        .into_iter()
-        .find(is_log)
-        .expect("a log has a thread")
-}
-
-/// Whether strace can do here what these tests need.
-fn can_inject() -> bool {
-    let Ok(mut sleeper) = Command::new("sleep").arg("60").spawn() else {
-        println!("SKIPPED: there is no `sleep`");
-        return false;
-    };
-    let pid = sleeper.id().to_string();
-    let words = [
-        "-qq",
-        "-o",
-        "/dev/null",
-        "-e",
-        "inject=fsync:error=EIO",
-        "-p",
-        &pid,
-    ];
-    let attached = Command::new("strace")
-        .args(words)
-        .stderr(Stdio::null())
-        .spawn();
-    let can = attached.is_ok_and(|child| {
-        let mut strace = Strace(child);
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while !is_traced(sleeper.id()) {
-            let ended = strace.0.try_wait().expect("a child can be asked");
-            if ended.is_some() || Instant::now() > deadline {
-                return false;
-            }
-        }
-        true
-    });
-    let _gone = sleeper.kill();
-    let _reaped = sleeper.wait();
-    if !can {
-        println!("SKIPPED: strace is missing or may not attach; install it, or run as root");
-    }
-    can
 }
 
 /// A data directory that servers come and go on.
@@ -231,7 +112,12 @@ fn a_log_that_cannot_be_written_ends_the_process_and_loses_nothing_acknowledged(
         for n in 1..=depth() {
             // One failure, as a disk has it, and calls that work again afterwards: what a retry would hide.
             // Between two writes of the log are at most two of the mark, whose failures cost nothing.
-            let last = if call == "pwrite64" { n + 2 } else { n };
+            // Between two fsyncs is at most one.
+            let last = match call {
+                "pwrite64" => n + 2,
+                "fdatasync" => n + 1,
+                _ => n,
+            };
             let inject = format!("{call}:error={error}:when={n}..{last}");
             let (numbers, status) = scene.meet(&inject);
             let status = status.unwrap_or_else(|| panic!("{inject}: it lives on, {numbers:?}"));

@@ -235,11 +235,13 @@ fn write_snapshot(dir: &Path, zxid: i64) {
     let tell = move |event| drop(sender.send(event));
     let writer = SnapshotWriter::start(Arc::new(RealFiles), file, tell).expect("a thread starts");
     assert!(writer.push_waiting(body.into()));
-    writer.finish(SnapshotTrailer {
+    let thread = writer.finish(SnapshotTrailer {
         digest: facts.digest.map(|digest| (zxid, digest)),
         last_zxid: Some(zxid),
     });
     ended.recv().expect("it says how it ended");
+    let thread = thread.expect("it was started");
+    thread.join().expect("it does not panic");
 }
 
 #[test]

@@ -132,3 +132,75 @@ fn snapshots_that_do_not_fit_leave_the_room_to_the_log() {
     ];
     scene(["size=16m", "size=48m", "size=64m"], &settings);
 }
+
+const THROTTLED: i32 = -127;
+const WRITERS: [&str; 4] = ["a", "b", "c", "d"];
+const KIB: u64 = 1 << 10;
+
+fn free(disk: &Disk) -> u64 {
+    let numbers = rustix::fs::statvfs(disk.path()).expect("it is mounted");
+    numbers.f_bavail * numbers.f_frsize
+}
+
+/// Creates nodes of 8 KiB, 64 in flight, until one is refused. Returns how many were acknowledged.
+fn hurry(server: &Process, name: &str) -> u32 {
+    let data = [7; 8 << 10];
+    let mut client = Client::connect(server.address).expect("it serves");
+    let (mut sent, mut acknowledged) = (0, 0);
+    loop {
+        while sent < acknowledged + 64 {
+            let path = format!("/{name}{sent:06}");
+            client.send(&create(&path, &data, 0)).expect("it listens");
+            sent += 1;
+        }
+        match client.receive().expect("it lives").1 {
+            Ok(Reply::Path(_)) => acknowledged += 1,
+            Err(THROTTLED) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    for _ in acknowledged + 1..sent {
+        // Others may have been counted as written that were not, for a moment.
+        match client.receive().expect("it lives").1 {
+            Ok(Reply::Path(_)) => acknowledged += 1,
+            other => assert_eq!(other, Err(THROTTLED)),
+        }
+    }
+    let path = format!("/{name}000000");
+    let delete = Request::Delete {
+        path: (&*path).into(),
+        version: -1,
+    };
+    let deleted = client.call(&delete).expect("it lives");
+    assert!(deleted.is_ok(), "what makes room is done: {deleted:?}");
+    let _closed = client.call(&Request::CloseSession);
+    acknowledged
+}
+
+#[test]
+fn fast_writers_meet_the_headroom_and_not_the_end_of_the_disk() {
+    let Some(disk) = Disk::mount("size=64m") else {
+        return;
+    };
+    let (data, port) = (disk.path().join("data"), free_port());
+    let server = Process::start(&data, port, &[]);
+    let writers = WRITERS.map(|name| (name, &server));
+    let acknowledged: u32 = std::thread::scope(|scope| {
+        let writing = writers.map(|(name, server)| scope.spawn(|| hurry(server, name)));
+        let written = writing.map(|writer| writer.join().expect("it does not panic"));
+        written.into_iter().sum()
+    });
+    // An eighth of 64 MiB is kept. The log takes its room in steps, and grows a little by what is still done.
+    let (left, step) = (free(&disk), 2 << 10);
+    assert!(
+        left > (8 << 10) * KIB - 2 * step * KIB,
+        "{left} bytes are left"
+    );
+    assert!(acknowledged > 4000, "{acknowledged} of 8 KiB fit");
+    server.kill();
+    let server = Process::start(&data, port, &[]);
+    let mut client = Client::connect(server.address).expect("it serves");
+    let names = client.children("/").expect("it answers").expect("a root");
+    assert_eq!(names.len() - 1, acknowledged as usize - WRITERS.len());
+    let _closed = client.call(&Request::CloseSession);
+}

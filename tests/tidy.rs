@@ -17,6 +17,7 @@ fn sources() -> Vec<PathBuf> {
         "zk-proto",
         "zk-zab",
         "zk-server",
+        "zk-client",
         "benches",
         "examples",
         "tests",
@@ -98,6 +99,9 @@ fn pure_rooms_are_guarded() {
         "zk-zab/src/lib.rs",
         "zk-server/src/tree/mod.rs",
         "zk-server/src/session/mod.rs",
+        "zk-client/src/session/mod.rs",
+        "zk-client/src/watch/table.rs",
+        "zk-client/src/hosts/mod.rs",
     ] {
         let text = fs::read_to_string(root().join(room)).unwrap();
         assert!(

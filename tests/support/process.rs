@@ -95,6 +95,15 @@ impl Process {
         signal_to(self.id(), signal);
     }
 
+    /// Stops it where it stands; returns when its last thread has left the kernel.
+    pub fn pause(&self) {
+        self.signal(rustix::process::Signal::STOP);
+        let options = rustix::process::WaitOptions::UNTRACED;
+        let stopped = rustix::process::waitpid(Some(raw_id(self.id())), options);
+        let (_, status) = stopped.expect("it is our child").expect("it is waited for");
+        assert!(status.stopped(), "it ended instead: {status:?}");
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().expect("a child can be killed");
@@ -126,8 +135,12 @@ impl Drop for Process {
 
 /// Sends a signal to a process that this test started.
 pub fn signal_to(pid: u32, signal: rustix::process::Signal) {
+    let _gone = rustix::process::kill_process(raw_id(pid), signal);
+}
+
+fn raw_id(pid: u32) -> rustix::process::Pid {
     let pid = i32::try_from(pid)
         .ok()
         .and_then(rustix::process::Pid::from_raw);
-    let _gone = rustix::process::kill_process(pid.expect("a process has a number"), signal);
+    pid.expect("a process has a number")
 }

@@ -38,6 +38,7 @@ pub use id::{Epoch, ServerId, SessionId, Version, Xid, Zxid};
 pub use jute::DecodeError;
 pub use multi::{MultiOp, MultiResult};
 pub use op::{CreateMode, OpCode};
+pub use path::ZPath;
 pub use reply::{ClientInfo, Reply, ReplyHeader};
 pub use request::{Create, Request, RequestHeader, WatchLists};
 pub use stat::{Stat, StoredStat};

@@ -59,6 +59,76 @@ const fn is_forbidden(c: char) -> bool {
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{10ffff}')
 }
 
+/// A path that has been checked, so that nobody has to check it again.
+///
+/// ```
+/// use zk_proto::ZPath;
+///
+/// const APP: ZPath<'static> = ZPath::constant("/app"); // a wrong one does not compile
+/// assert_eq!(ZPath::new("/app").unwrap(), APP);
+/// assert!(ZPath::new("/app/").is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ZPath<'a>(&'a str);
+
+impl<'a> ZPath<'a> {
+    /// The root.
+    pub const ROOT: ZPath<'static> = ZPath("/");
+
+    /// Checks a path.
+    pub fn new(path: &'a str) -> Result<Self, PathError> {
+        validate(path).map(|()| Self(path))
+    }
+
+    /// Checks a path while the program is compiled; it has to be plain ASCII.
+    ///
+    /// # Panics
+    ///
+    /// If it is no path. In a `const`, that is an error of the compiler.
+    pub const fn constant(path: &'a str) -> Self {
+        let bytes = path.as_bytes();
+        assert!(
+            !bytes.is_empty() && bytes[0] == b'/',
+            "a path begins with /"
+        );
+        let mut start = 1;
+        let mut at = 1;
+        while at <= bytes.len() && bytes.len() > 1 {
+            if at == bytes.len() || bytes[at] == b'/' {
+                assert!(at > start, "a path has no empty component");
+                let dots = bytes[start] == b'.'
+                    && (at - start == 1 || (at - start == 2 && bytes[start + 1] == b'.'));
+                assert!(!dots, "a path has no component . or ..");
+                start = at + 1;
+            } else {
+                assert!(
+                    bytes[at] >= 0x20 && bytes[at] < 0x7f,
+                    "a constant path is printable ASCII"
+                );
+            }
+            at += 1;
+        }
+        Self(path)
+    }
+
+    /// The text.
+    pub const fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl AsRef<str> for ZPath<'_> {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl std::fmt::Display for ZPath<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
 /// Splits at the last slash: the parent, where the root is the empty string, and the name.
 /// `None` without a slash.
 pub fn split(path: &str) -> Option<(&str, &str)> {
@@ -99,6 +169,19 @@ mod tests {
             '\u{fffd}', '😀',
         ] {
             check(&format!("/a{bad}b"), Err(PathError::Character(bad)));
+        }
+    }
+
+    #[test]
+    fn a_constant_path_is_judged_as_any_other() {
+        for path in ["/", "/a", "/a/b", "/...", "/..a", "/.a/b", "/a b"] {
+            assert_eq!(ZPath::constant(path).as_str(), path);
+        }
+        for bad in [
+            "", "a", "/a/", "//", "/a//b", "/.", "/..", "/a/./b", "/a/..", "/\u{7f}", "/é",
+        ] {
+            let judged = std::panic::catch_unwind(|| ZPath::constant(bad));
+            assert!(judged.is_err(), "{bad:?}");
         }
     }
 

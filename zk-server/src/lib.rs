@@ -36,6 +36,7 @@ pub mod net;
 mod node;
 mod posts;
 mod replica;
+mod room;
 mod server;
 pub mod session;
 mod storage;
@@ -43,6 +44,6 @@ mod time;
 pub mod tree;
 
 pub use config::Config;
-pub use node::Fatal;
+pub use node::{Fatal, RejoinError};
 pub use server::{Server, StartError};
 pub use storage::StorageError;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-/// How often the disk is asked. Nobody who writes waits for the answer.
+/// How often the disk is asked at least. Nobody who writes waits for the answer.
 const SPACE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Sends out whoever the configuration asks for. Each ends when its task is aborted.
@@ -29,7 +29,7 @@ pub(crate) async fn send_out(replica: &Arc<Replica>) -> Vec<JoinHandle<()>> {
 
 async fn watch_space(replica: Arc<Replica>, headroom: u64) {
     loop {
-        tokio::time::sleep(SPACE_INTERVAL).await;
+        let _either = tokio::time::timeout(SPACE_INTERVAL, replica.room().half_spent()).await;
         look_for_space(&replica, headroom).await;
     }
 }
@@ -37,13 +37,17 @@ async fn watch_space(replica: Arc<Replica>, headroom: u64) {
 async fn look_for_space(replica: &Arc<Replica>, headroom: u64) {
     let config = replica.config();
     let dirs = [config.log_dir(), config.snapshot_dir()];
+    let durable = replica.room().durable();
     // A file system that hangs must hold up nobody but the one who asked.
     let least = tokio::task::spawn_blocking(move || least_space(&dirs));
     let Ok(Some(space)) = least.await else {
         return;
     };
-    let (free, low) = (space.free, is_low(space, headroom));
-    if replica.set_disk_low(low) == low {
+    let free = space.free;
+    let (low, was_low) = replica
+        .room()
+        .found(space, wanted(space, headroom), durable);
+    if low == was_low {
         return;
     }
     if low {
@@ -71,13 +75,12 @@ fn least_space(dirs: &[PathBuf]) -> Option<Space> {
 
 /// What was written in the configuration is obeyed. The default gives way on a small volume: one of its own
 /// size could never be written at all.
-fn is_low(space: Space, headroom: u64) -> bool {
-    let wanted = if Some(headroom) == Config::default().storage.disk_headroom {
+fn wanted(space: Space, headroom: u64) -> u64 {
+    if Some(headroom) == Config::default().storage.disk_headroom {
         headroom.min(space.total / 8)
     } else {
         headroom
-    };
-    space.free < wanted
+    }
 }
 
 async fn watch_pauses(replica: Arc<Replica>, monitor: PauseMonitor) {
@@ -100,24 +103,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_headroom_itself_is_enough() {
-        let low = |free| {
-            is_low(
-                Space {
-                    free,
-                    total: 1 << 20,
-                },
-                100,
-            )
-        };
-        assert_eq!([99, 100, 101].map(low), [true, false, false]);
-    }
-
-    #[test]
     fn a_small_volume_is_asked_for_less() {
         let default = Config::default().storage.disk_headroom.unwrap();
-        let low = |free| is_low(Space { free, total: 800 }, default);
-        assert_eq!([99, 100, 101].map(low), [true, false, false]);
+        let of = |total| Space { free: 0, total };
+        assert_eq!(wanted(of(800), default), 100);
+        assert_eq!(wanted(of(u64::MAX), default), default);
+        assert_eq!(wanted(of(800), 700), 700);
     }
 
     #[test]

@@ -5,13 +5,16 @@ use crate::config::Config;
 use crate::config::settings::Limits;
 use crate::disk::log::{LogFailure, LogStats};
 use crate::disk::snapshot::SnapshotEvent;
-use crate::metrics::Metrics;
+use crate::metrics::{Counter, Metrics};
 use crate::net::budget::Budget;
+use crate::net::four_letter::LeaderGauges;
 use crate::net::gate::Gate;
 use crate::net::link::Link;
+use crate::net::quorum::PeerEvent;
 use crate::node::LiveSessions;
+use crate::room::Room;
 use crate::time::Clock;
-use crate::tree::{Identity, Rules, Tree, WatchTable, WatcherId};
+use crate::tree::{Identity, Rules, Tree, WatchRoom, WatchTable, WatcherId};
 use bytes::Bytes;
 use dashmap::DashMap;
 use std::fmt;
@@ -22,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use zk_proto::jute::Reader;
 use zk_proto::{DecodeError, MultiOp, OpCode, Request, SessionId, Xid, Zxid};
+use zk_zab::Time;
 
 /// Something that happened to the loop. Closed: everything it reacts to is here.
 pub(crate) enum Event {
@@ -36,11 +40,17 @@ pub(crate) enum Event {
     Requests {
         link: Arc<Link>,
         requests: Vec<Submission>,
+        /// When they were handed over.
+        sent: Time,
     },
     /// A connection is gone; its session is not.
     Gone { link: Arc<Link> },
-    /// The log holds everything up to here.
-    Persisted { through: Zxid },
+    /// The log holds everything up to here, in so many bytes more.
+    Persisted { through: Zxid, bytes: u64 },
+    /// What comes from now on is of a new log.
+    LogReopened,
+    /// Something has happened on the quorum ports.
+    Peer(PeerEvent),
     /// The log cannot be written any more.
     LogFailed(LogFailure),
     /// A thread that nothing can do without has panicked (P35).
@@ -71,6 +81,21 @@ pub(crate) struct Submission {
     pub(crate) identities: Arc<[Identity]>,
 }
 
+/// What a server is to its clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rank {
+    /// No member of any ensemble.
+    Alone,
+    /// It has no leader: it serves nobody.
+    Nobody,
+    /// It leads.
+    Leader(LeaderGauges),
+    /// It follows and votes.
+    Follower,
+    /// It follows without a vote.
+    Observer,
+}
+
 /// One server's shared state.
 pub(crate) struct Replica {
     rules: Rules,
@@ -84,10 +109,11 @@ pub(crate) struct Replica {
     stopped: AtomicBool,
     outstanding: AtomicUsize,
     large_bytes: AtomicU64,
-    disk_low: AtomicBool,
+    room: Room,
     gate: Gate,
     budget: Arc<Budget>,
     trace_mask: AtomicI64,
+    rank: RwLock<Rank>,
     door: UnboundedSender<Event>,
 }
 
@@ -100,11 +126,16 @@ impl Replica {
         door: UnboundedSender<Event>,
     ) -> Self {
         let seed = RandomState::new().hash_one(0);
+        let rank = if config.ensemble.is_some() {
+            Rank::Nobody
+        } else {
+            Rank::Alone
+        };
         Self {
             gate: Gate::new(&config, seed, clock.now()),
             budget: Arc::new(Budget::new(bytes_limit(config.limits.global_buffer))),
             large_bytes: AtomicU64::new(0),
-            disk_low: AtomicBool::new(false),
+            room: Room::default(),
             config,
             clock,
             metrics,
@@ -116,6 +147,7 @@ impl Replica {
             stopped: AtomicBool::new(false),
             outstanding: AtomicUsize::new(0),
             trace_mask: AtomicI64::new(306),
+            rank: RwLock::new(rank),
             door,
         }
     }
@@ -179,14 +211,9 @@ impl Replica {
         too_many
     }
 
-    /// Whether only what makes room may be written.
-    pub(crate) fn is_disk_low(&self) -> bool {
-        self.disk_low.load(Ordering::Relaxed)
-    }
-
-    /// Returns what was true before.
-    pub(crate) fn set_disk_low(&self, low: bool) -> bool {
-        self.disk_low.swap(low, Ordering::Relaxed)
+    /// What may be written before the disk is nearly full.
+    pub(crate) const fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Whether a request is one of those of which only so many bytes may be in process.
@@ -254,33 +281,54 @@ impl Replica {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The watches, if there is room for `more` of this watcher's.
+    /// The watches, if there is room for those of this watcher that come to them: `most`, or only so many as
+    /// are counted `exactly`, when it matters.
     pub(crate) fn watches_with_room(
         &self,
         link: &Link,
-        more: usize,
+        most: WatchRoom,
+        exactly: impl FnOnce(&WatchTable) -> WatchRoom,
     ) -> Option<MutexGuard<'_, WatchTable>> {
         let watches = self.watches();
-        (!link.is_gone() && self.fits(&watches, link.id(), more)).then_some(watches)
+        if link.is_gone() {
+            return None;
+        }
+        if self.too_many(&watches, link.id(), most).is_some()
+            && let Some(limit) = self.too_many(&watches, link.id(), exactly(&watches))
+        {
+            limit.increment();
+            return None;
+        }
+        Some(watches)
     }
 
-    fn fits(&self, watches: &WatchTable, watcher: WatcherId, more: usize) -> bool {
-        let within = |limit: Option<u64>, count: usize| {
-            limit.is_none_or(|limit| count.saturating_add(more) as u64 <= limit)
-        };
+    /// The limit that `more` watches would break, by its counter.
+    fn too_many(
+        &self,
+        watches: &WatchTable,
+        watcher: WatcherId,
+        more: WatchRoom,
+    ) -> Option<&Counter> {
+        let limits = self.limits();
         let counts = &self.metrics.here().limits;
-        if !within(
-            self.limits().watches_per_connection,
-            watches.count_of(watcher),
-        ) {
-            counts.limit_watches_per_session.increment();
-            return false;
-        }
-        if !within(self.limits().watches, watches.len()) {
-            counts.limit_watches.increment();
-            return false;
-        }
-        true
+        let (own, all) = (watches.room_of(watcher) + more, watches.room() + more);
+        [
+            (
+                limits.watches_per_connection,
+                own.watches,
+                &counts.limit_watches_per_session,
+            ),
+            (
+                limits.watch_bytes_per_connection,
+                own.bytes,
+                &counts.limit_watch_bytes_per_session,
+            ),
+            (limits.watches, all.watches, &counts.limit_watches),
+            (limits.watch_bytes, all.bytes, &counts.limit_watch_bytes),
+        ]
+        .into_iter()
+        .find(|(limit, then, _)| limit.is_some_and(|limit| *then as u64 > limit))
+        .map(|(_, _, counter)| counter)
     }
 
     /// The loop has ended: nobody is served any more.
@@ -327,12 +375,13 @@ impl Replica {
     }
 
     /// Hands a client's requests to the loop.
-    pub(crate) fn submit(&self, link: &Arc<Link>, requests: Vec<Submission>) {
+    pub(crate) fn submit(&self, link: &Arc<Link>, requests: Vec<Submission>, sent: Time) {
         self.outstanding
             .fetch_add(requests.len(), Ordering::Relaxed);
         self.send(Event::Requests {
             link: Arc::clone(link),
             requests,
+            sent,
         });
     }
 
@@ -348,6 +397,24 @@ impl Replica {
     /// Whether more requests are in process, with `more` on their way, than all clients may have.
     pub(crate) fn is_crowded(&self, more: usize) -> bool {
         self.outstanding() + more > self.limits().global_outstanding as usize
+    }
+
+    /// What this server is now.
+    pub(crate) fn rank(&self) -> Rank {
+        *self.rank.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_rank(&self, rank: Rank) {
+        *self.rank.write().unwrap_or_else(PoisonError::into_inner) = rank;
+    }
+
+    /// Whether others decide with this server, or for it.
+    pub(crate) const fn is_member(&self) -> bool {
+        self.config.ensemble.is_some()
+    }
+
+    pub(crate) fn door(&self) -> UnboundedSender<Event> {
+        self.door.clone()
     }
 
     /// What `gtmk` shows; nothing else depends on it.

@@ -1,12 +1,14 @@
 //! A server in this process: start, stop, start again on the same data.
 
+use crate::config::peers::Ensemble;
 use crate::config::settings::Listen;
 use crate::config::{Config, ExitCode};
 use crate::disk::files::{Files, RealFiles};
 use crate::disk::recovery::RecoveryError;
 use crate::metrics::Metrics;
+use crate::net::election::{self, ElectionPort, PortSettings};
 use crate::net::listener::{self, Listener};
-use crate::node::{Fatal, Node};
+use crate::node::{Fatal, Node, Polls};
 use crate::replica::{Event, Replica};
 use crate::storage::StorageError;
 use crate::time::Clock;
@@ -18,14 +20,31 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::info;
 
+/// How often the election port is tried again, as Apache's servers do by default.
+const ELECTION_BIND_RETRIES: u32 = 3;
+
 /// Why a server did not start. Nothing is left behind: no port, no lock, no thread.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// It is to be a member of an ensemble.
+    #[error("this release runs standalone only: it cannot be a member of an ensemble yet")]
+    Ensemble,
     /// The data directory cannot be used, or what is in it cannot be trusted.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The client address cannot be resolved or bound.
-    #[error("cannot listen on {address}: {error}; is another server running there?")]
+    /// The host of the client address is none.
+    #[error(
+        "{CLIENT_HOST}: {host} cannot be resolved: {error}; write an address of this machine, or a name \
+         that its resolver knows"
+    )]
+    Unresolved {
+        /// What was asked for.
+        host: String,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The client address cannot be bound.
+    #[error("cannot listen on {address}: {error}; {}", hint(error))]
     Listen {
         /// What was asked for.
         address: String,
@@ -34,7 +53,30 @@ pub enum StartError {
     },
 }
 
+/// The key that says where clients connect.
+const CLIENT_HOST: &str = "clientPortAddress";
+
+fn hint(error: &io::Error) -> &'static str {
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrNotAvailable {
+        "is it an address of this machine?"
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "may this user have that port?"
+    } else {
+        "is another server running there?"
+    }
+}
+
 impl StartError {
+    /// The key of the configuration whose value is at fault, if one is. The message names it; where it was
+    /// written, who loaded the configuration knows.
+    pub const fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Unresolved { .. } => Some(CLIENT_HOST),
+            Self::Storage(_) | Self::Listen { .. } | Self::Ensemble => None,
+        }
+    }
+
     /// The number a process ends with that cannot start.
     pub const fn exit_code(&self) -> ExitCode {
         match self {
@@ -44,8 +86,12 @@ impl StartError {
             Self::Storage(StorageError::Recovery(_)) => ExitCode::CorruptData,
             Self::Storage(StorageError::Snapshot(_)) => ExitCode::SnapshotIo,
             Self::Storage(
-                StorageError::Dirs(_) | StorageError::Locked(_) | StorageError::Empty(_),
+                StorageError::Dirs(_)
+                | StorageError::Locked(_)
+                | StorageError::Empty(_)
+                | StorageError::Epoch(_),
             ) => ExitCode::DataDirectory,
+            Self::Unresolved { .. } | Self::Ensemble => ExitCode::BadInvocation,
             Self::Storage(StorageError::Thread(_)) | Self::Listen { .. } => ExitCode::Unexpected,
         }
     }
@@ -73,6 +119,9 @@ pub struct Server {
 impl Server {
     /// Opens the data, recovers, binds the client port and serves. Must be called inside a tokio runtime.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        if config.ensemble.is_some() {
+            return Err(StartError::Ensemble);
+        }
         Self::start_on(Arc::new(RealFiles), config).await
     }
 
@@ -92,6 +141,10 @@ impl Server {
             None => None,
             Some(address) => Some(bind(address, &config.listen).await?),
         };
+        let polls = match &config.ensemble {
+            None => None,
+            Some(ensemble) => Some(open_polls(ensemble).await?),
+        };
         let address = socket.as_ref().and_then(|socket| socket.local_addr().ok());
         if let (Some(client), Some(bound)) = (&mut config.listen.client, address) {
             // What is shown from here on is the port that was found.
@@ -104,7 +157,9 @@ impl Server {
             opened.tree,
             door,
         ));
-        let node = Node::new(Arc::clone(&replica), events, opened.log, opened.store);
+        let files = (opened.log, opened.store);
+        let member = opened.epochs.zip(polls);
+        let node = Node::new(Arc::clone(&replica), events, files, member);
         let posts = crate::posts::send_out(&replica).await;
         let node = tokio::spawn(node.run());
         let listener =
@@ -112,7 +167,7 @@ impl Server {
         // One look: two guards in one statement could each wait for the loop between them.
         let (zxid, nodes) = {
             let tree = replica.tree();
-            (tree.last_zxid(), tree.node_count())
+            (tree.last_zxid(), tree.shown_node_count())
         };
         info!(
             address = address.map(tracing::field::display),
@@ -191,6 +246,17 @@ async fn vital(task: &mut Option<JoinHandle<()>>) {
     }
 }
 
+/// Opens a member's election port.
+async fn open_polls(ensemble: &Ensemble) -> Result<Polls, StartError> {
+    let listeners = election::bind(ensemble, Some(ELECTION_BIND_RETRIES)).await;
+    let listeners = listeners.map_err(|error| {
+        let own = ensemble.own().addresses.first();
+        let address = own.map(|own| format!("{}:{}", own.host, own.election_port));
+        refuse(address.unwrap_or_default(), error)
+    })?;
+    Ok(ElectionPort::open(listeners, PortSettings::of(ensemble)))
+}
+
 async fn bind(
     address: &crate::config::settings::ClientAddress,
     listen: &Listen,
@@ -198,7 +264,10 @@ async fn bind(
     let candidates: Vec<SocketAddr> = match &address.host {
         Some(host) => match tokio::net::lookup_host((host.as_str(), address.port)).await {
             Ok(found) => found.collect(),
-            Err(error) => return Err(refuse(format!("{host}:{}", address.port), error)),
+            Err(error) => {
+                let host = host.clone();
+                return Err(StartError::Unresolved { host, error });
+            }
         },
         // Every interface; the second for machines without IPv6.
         None => vec![

@@ -2,10 +2,15 @@
 //!
 //! The disk knows no tree and the tree no disk; they are introduced here.
 
+mod crew;
+#[cfg(test)]
+mod tests;
 use crate::config::Config;
 use crate::config::settings;
 use crate::disk::dirs::{DirError, Dirs};
+use crate::disk::epoch::{self, EpochError};
 use crate::disk::files::{Files, Space};
+use crate::disk::leave::Leave;
 use crate::disk::lock::{DirLock, LockError};
 use crate::disk::log::{Log, LogEvent, LogOptions};
 use crate::disk::names::Compression;
@@ -20,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::replica::Event;
 use crate::tree::{DigestAlgorithm, ImageProgress, Restore, Rules, Tree, Trust};
 use bytes::Bytes;
+use crew::Crew;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -27,7 +33,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{error, info, warn};
 use zk_proto::txn::TxnRecord;
-use zk_proto::{Acl, SessionId, StoredStat, Zxid};
+use zk_proto::{Acl, Epoch, SessionId, StoredStat, Zxid};
+use zk_zab::Epochs;
+
+pub(crate) mod rejoin;
 
 /// Why a data directory cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +55,9 @@ pub enum StorageError {
         "{0} holds no database, and db.autocreate is false: restore the data, or set db.autocreate=true, or make an empty file named initialize in the log directory"
     )]
     Empty(PathBuf),
+    /// What the member has promised cannot be trusted.
+    #[error(transparent)]
+    Epoch(#[from] EpochError),
     /// The snapshot that must be there before the first write cannot be written.
     #[error(transparent)]
     Snapshot(#[from] SnapshotFailure),
@@ -57,8 +69,15 @@ pub enum StorageError {
 /// What an opened directory holds.
 pub(crate) struct Opened {
     pub(crate) tree: Tree,
+    /// What a member of an ensemble has promised.
+    pub(crate) epochs: Option<Epochs>,
     pub(crate) log: Log,
     pub(crate) store: Store,
+}
+
+/// What peers may say in one field.
+pub(crate) const fn peer_field_limit(config: &Config) -> usize {
+    field_limit(config)
 }
 
 /// The snapshots' side of a data directory, and its lock.
@@ -70,7 +89,10 @@ pub(crate) struct Store {
     metrics: Arc<Metrics>,
     /// Held while old files are being removed.
     purging: Arc<Mutex<()>>,
-    _lock: DirLock,
+    /// Before the lock, which outlives everyone who writes.
+    crew: Crew,
+    /// Only held; in a mutex because the store is looked at from several threads.
+    _lock: Mutex<DirLock>,
 }
 
 /// Opens, locks and recovers. Blocks for as long as that takes.
@@ -98,9 +120,11 @@ pub(crate) fn open(
         },
         metrics,
         purging: Arc::default(),
-        _lock: lock,
+        crew: Crew::default(),
+        _lock: Mutex::new(lock),
     };
     let tree = store.recover(config)?;
+    let epochs = store.epochs(config, tree.last_zxid())?;
     let log = store.start_log(config, tree.last_zxid(), door)?;
     store
         .metrics
@@ -108,7 +132,12 @@ pub(crate) fn open(
         .timings
         .dbinittime
         .record(began.elapsed());
-    Ok(Opened { tree, log, store })
+    Ok(Opened {
+        tree,
+        epochs,
+        log,
+        store,
+    })
 }
 
 impl Store {
@@ -120,7 +149,7 @@ impl Store {
         options.drop_damaged_tail = self.config.drop_damaged_tail;
         let mut recovering = Recovering::new(rules(config));
         let recovered = recovery::recover(&*self.files, &options, &mut recovering)?;
-        let mut tree = recovering.finish(recovered.last);
+        let mut tree = recovering.finish(&recovered);
         if recovered.fresh {
             // Asked for first: the file is to be gone once it has had its effect (or none).
             let meant = self.dirs.take_initialize(&*self.files)?;
@@ -137,7 +166,12 @@ impl Store {
                 "the snapshot does not define the ACLs of some nodes, nor does the log: only the superuser can reach them"
             );
         }
-        let orphans = tree.kill_orphans();
+        // What a member of an ensemble removed by itself the others would still have.
+        let orphans = if config.ensemble.is_none() {
+            tree.kill_orphans()
+        } else {
+            0
+        };
         if orphans > 0 {
             warn!(
                 orphans,
@@ -154,11 +188,35 @@ impl Store {
                 replayed = recovered.txns,
                 zxid = format_args!("{:#x}", recovered.last),
                 sessions = tree.session_count(),
-                nodes = tree.node_count(),
+                nodes = tree.shown_node_count(),
                 "data recovered"
             );
         }
         Ok(tree)
+    }
+
+    /// The epochs of a member. One that has none yet is new, and has promised nothing.
+    fn epochs(&self, config: &Config, last: Zxid) -> Result<Option<Epochs>, StorageError> {
+        if config.ensemble.is_none() {
+            return Ok(None);
+        }
+        let dir = self.dirs.snapshots();
+        let found = epoch::Epochs::read(&*self.files, &dir)?;
+        let (accepted, current) = found.check(&dir, last)?;
+        // The agreement raises the current one, where the log is ahead of it, before it votes.
+        let current = found.current.unwrap_or(current);
+        if found.accepted.is_none() {
+            self.write_epoch(epoch::ACCEPTED, accepted)?;
+        }
+        if found.current.is_none() {
+            self.write_epoch(epoch::CURRENT, current)?;
+        }
+        Ok(Some(Epochs { accepted, current }))
+    }
+
+    /// Writes an epoch, durably. Blocks.
+    pub(crate) fn write_epoch(&self, name: &'static str, epoch: Epoch) -> Result<(), EpochError> {
+        epoch::write_epoch(&*self.files, &self.dirs.snapshots(), name, epoch)
     }
 
     fn count_recovery(&self, recovered: &recovery::Recovered) {
@@ -195,10 +253,12 @@ impl Store {
                 LogEvent::Persisted {
                     through,
                     took,
+                    wrote,
                     txns,
+                    bytes,
                 } => {
-                    count_flush(&metrics, synced.then_some(took), txns);
-                    Event::Persisted { through }
+                    count_flush(&metrics, synced.then_some(took), wrote, txns as u64);
+                    Event::Persisted { through, bytes }
                 }
                 LogEvent::Failed(failure) => Event::LogFailed(failure),
                 LogEvent::Panicked => Event::VitalPanicked("log's thread"),
@@ -254,6 +314,13 @@ impl Store {
         SnapshotWriter::start(Arc::clone(&self.files), file, on_event)
     }
 
+    /// Says that a snapshot is complete. It is waited for before the directory is let go of.
+    pub(crate) fn finish_snapshot(&self, writer: SnapshotWriter, trailer: SnapshotTrailer) {
+        if let Some(thread) = writer.finish(trailer) {
+            self.crew.keep(thread);
+        }
+    }
+
     /// Writes a snapshot of a tree that nobody else looks at yet, and waits for it.
     fn write_snapshot_now(&self, tree: &mut Tree) -> Result<(), StorageError> {
         const NODES_AT_ONCE: usize = 4096;
@@ -276,10 +343,11 @@ impl Store {
             }
         }
         tree.abort_image();
-        writer.finish(SnapshotTrailer {
+        let trailer = SnapshotTrailer {
             digest: facts.digest.map(|digest| (facts.zxid, digest)),
             last_zxid: self.writes_last_zxid().then_some(facts.zxid),
-        });
+        };
+        self.finish_snapshot(writer, trailer);
         match ended.recv() {
             Ok(SnapshotEvent::Written(written)) => {
                 let timings = &self.metrics.here().timings;
@@ -308,28 +376,30 @@ impl Store {
             low_space: self.config.disk_headroom.unwrap_or(0),
         };
         let (limits, purging) = (self.limits, Arc::clone(&self.purging));
-        let work = move || {
+        let work = move |leave: &Leave| {
             // One at a time, or both would try to remove the same files.
             let _alone = purging.lock().unwrap_or_else(PoisonError::into_inner);
-            match purge(&*files, &dirs, retention, None, limits) {
+            match purge(&*files, &dirs, retention, None, limits, leave) {
                 Ok(plan) => {
                     let (snapshots, logs) = (plan.snapshots.len(), plan.logs.len());
                     if snapshots + logs > 0 {
                         info!(snapshots, logs, "old files removed");
                     }
                 }
+                Err(_) if leave.is_asked() => {}
                 Err(error) => warn!(%error, "old snapshots and logs could not be removed"),
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("purge".into()).spawn(work) {
+        if let Err(error) = self.crew.start("purge", work) {
             error!(%error, "cannot start the purge");
         }
     }
 }
 
-fn count_flush(metrics: &Metrics, fsync: Option<Duration>, txns: usize) {
+fn count_flush(metrics: &Metrics, fsync: Option<Duration>, wrote: Duration, txns: u64) {
     let here = metrics.here();
-    here.amounts.sync_processor_batch_size.record(txns as u64);
+    here.amounts.sync_processor_batch_size.record(txns);
+    here.timings.sync_process_time.record_shared(wrote, txns);
     if let Some(took) = fsync {
         here.timings.fsynctime.record(took);
         here.latencies
@@ -402,13 +472,17 @@ impl Recovering {
         }
     }
 
-    fn finish(self, last: Zxid) -> Tree {
+    fn finish(self, recovered: &recovery::Recovered) -> Tree {
         match self.state {
             State::Restoring(_) => unreachable!("recovery ends with a whole tree"),
             State::Applying(mut tree) => {
-                tree.advance_zxid(last);
+                tree.advance_zxid(recovered.last);
                 // Recovery has compared every digest there was to compare.
-                tree.set_trust(Trust::Exact);
+                tree.set_trust(if recovered.doubtful {
+                    Trust::Unknown
+                } else {
+                    Trust::Exact
+                });
                 *tree
             }
         }
@@ -468,6 +542,3 @@ impl recovery::Replica for Recovering {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

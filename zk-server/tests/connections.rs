@@ -8,7 +8,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use support::{Client, create};
 use tempfile::TempDir;
-use zk_proto::{MultiOp, Request};
+use zk_proto::{Acl, EventType, MultiOp, Perms, Request, WatchLists, Zxid};
+use zk_server::config::settings::FourLetterWords;
 use zk_server::{Config, Server};
 
 async fn server(change: impl FnOnce(&mut Config)) -> (Server, SocketAddr, TempDir) {
@@ -176,5 +177,71 @@ async fn long_questions_of_one_client_do_not_hold_up_the_writes_of_another() {
         worst < all / 2 || worst < Duration::from_millis(200),
         "a write took {worst:?} of {all:?}"
     );
+    server.stop().await.unwrap();
+}
+
+/// What `setWatches` makes a client hear that has missed everything.
+fn caught_up(client: &mut Client) -> Vec<(EventType, String)> {
+    let path = || vec!["/secret".into()];
+    let lists = WatchLists {
+        relative_zxid: Zxid::ZERO,
+        data: vec!["/secret".into(), "/gone".into()],
+        exist: path(),
+        child: path(),
+        persistent: vec![],
+        recursive: vec![],
+    };
+    client
+        .call(&Request::SetWatches2(lists))
+        .expect("an answer")
+        .expect("no refusal");
+    let told = client.events.drain(..);
+    told.map(|(_, event)| (event.event, event.path)).collect()
+}
+
+/// P13: an event says that a node is there, and when it changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_read_a_node_does_not_catch_up_on_it() {
+    let (server, address, _data) = server(|config| {
+        config.four_letter_words = FourLetterWords::All;
+    })
+    .await;
+    blocking(move || {
+        let mut owner = Client::connect(address).unwrap();
+        let proof = Request::Auth {
+            kind: 0,
+            scheme: Some("digest".into()),
+            auth: Some(b"owner:password"),
+        };
+        owner.call(&proof).unwrap().unwrap();
+        owner.create("/secret", b"", 0).unwrap().unwrap();
+        owner.create("/secret/child", b"", 0).unwrap().unwrap();
+        let acl = Some(vec![Acl::new(Perms::ALL, "auth", "").into()]);
+        let restrict = Request::SetAcl {
+            path: "/secret".into(),
+            acl,
+            version: -1,
+        };
+        owner.call(&restrict).unwrap().unwrap();
+        let gone = (EventType::Deleted, "/gone".to_owned());
+        let of = |event| (event, "/secret".to_owned());
+        assert_eq!(
+            caught_up(&mut owner),
+            [
+                of(EventType::DataChanged),
+                gone.clone(),
+                of(EventType::Created),
+                of(EventType::ChildrenChanged)
+            ]
+        );
+        let mut stranger = Client::connect(address).unwrap();
+        assert_eq!(caught_up(&mut stranger), [gone]);
+        let report = report(address, b"wchs");
+        assert!(
+            report.contains("Total watches:0"),
+            "nobody waits for what has happened: {report}"
+        );
+    })
+    .await;
     server.stop().await.unwrap();
 }

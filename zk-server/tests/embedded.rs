@@ -170,3 +170,46 @@ async fn a_server_that_is_dropped_lets_go_of_its_directory() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_meets_no_snapshot_of_the_server_before() {
+    let data = tempfile::tempdir().unwrap();
+    let mut config = Config::in_process(data.path());
+    config.storage.retain_count = 1;
+    let mut server = Server::start(config.clone()).await.unwrap();
+    let address = server.client_address().unwrap();
+    blocking(move || {
+        let mut client = Client::connect(address).unwrap();
+        for number in 0..40 {
+            let path = format!("/n{number}");
+            client.create(&path, &[7; 500_000], 0).unwrap().unwrap();
+        }
+    })
+    .await;
+    for round in 0..20 {
+        let address = server.client_address().unwrap();
+        server.take_snapshot();
+        // The stop finds the snapshot, or the purge behind it, at another point each time.
+        blocking(move || {
+            let mut client = Client::connect(address).unwrap();
+            for number in 0..round {
+                client.data(&format!("/n{number}")).unwrap().unwrap();
+            }
+            client
+                .create(&format!("/r{round}"), b"", 0)
+                .unwrap()
+                .unwrap();
+        })
+        .await;
+        server.stop().await.unwrap();
+        let names = std::fs::read_dir(data.path().join("version-2")).unwrap();
+        let names: Vec<_> = names.map(|name| name.unwrap().file_name()).collect();
+        let half = |name: &&std::ffi::OsString| name.to_string_lossy().ends_with(".tmp");
+        assert_eq!(names.iter().find(half), None, "round {round}: {names:?}");
+        server = Server::start(config.clone()).await.unwrap();
+    }
+    let address = server.client_address().unwrap();
+    let nodes = blocking(move || Client::connect(address).unwrap().children("/").unwrap()).await;
+    assert_eq!(nodes.unwrap().len(), 40 + 20 + 1);
+    server.stop().await.unwrap();
+}

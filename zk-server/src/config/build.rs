@@ -72,6 +72,7 @@ pub(super) fn build(values: &mut Values) -> Config {
             max_per_minute: number(values, "znode.container.maxPerMinute"),
             max_never_used: some_millis(values, "znode.container.maxNeverUsedIntervalMs"),
         },
+        ensemble: None,
         misc: Misc {
             extended_types: values.bool("extendedTypesEnabled"),
             emulate_353_ttl: values.bool("emulate353TTLNodes"),
@@ -274,6 +275,8 @@ fn limits(values: &mut Values) -> Limits {
         global_buffer: number(values, "limit.globalBuffer"),
         watches_per_connection: limit(values, "limit.watchesPerConnection"),
         watches: limit(values, "limit.watches"),
+        watch_bytes_per_connection: limit(values, "limit.watchBytesPerConnection"),
+        watch_bytes: limit(values, "limit.watchBytes"),
         new_sessions_per_second: limit(values, "limit.newSessionsPerSecond"),
         new_sessions_per_ip_per_second: limit(values, "limit.newSessionsPerIpPerSecond"),
         multi_ops: limit(values, "limit.multiOps"),

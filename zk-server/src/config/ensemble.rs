@@ -1,19 +1,22 @@
-//! What a standalone makes of settings that speak of an ensemble.
+//! What is made of settings that speak of an ensemble.
 //!
-//! One `server.N` line with `standaloneEnabled=true` runs standalone, as in Java. Anything more is
-//! refused in this release, but only after it has been checked as Java checks it: who has a typo in
-//! a server line should hear of the typo too, and not find it on the day the ensemble is supported.
+//! One `server.N` line with `standaloneEnabled=true` runs standalone, as in Java. Anything more is an
+//! ensemble: it is checked as Java checks it, becomes an [`Ensemble`], and is refused all the same in
+//! this release.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::{Caution, ConfigError, Fault, Origin};
-use super::members::{self, Member, Role};
+use super::members;
+use super::peers::{Ensemble, Member, Patience, Role};
 use super::settings::{ClientAddress, Config};
 use super::sources::{self, Files};
 use super::value::parse_decimal;
 use super::values::Values;
+use std::time::Duration;
+use zk_proto::ServerId;
 
 /// A key of membership, from the file or from the dynamic file.
 struct Line {
@@ -53,9 +56,15 @@ pub(super) fn settle(
     check_roles(values);
     if check_shape(values, &members, &lines) {
         check_distributed(values, &members, &lines, config);
+        config.ensemble = ensemble(values, &members, &lines, config);
     }
-    if let [only] = members.as_slice() {
-        adopt_address(values, config, only);
+    let own = config.ensemble.as_ref().map(Ensemble::own);
+    let own = own.or(match members.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    });
+    if let Some(own) = own.cloned() {
+        adopt_address(values, config, &own);
     }
 }
 
@@ -251,8 +260,11 @@ fn check_distributed(values: &mut Values, members: &[Member], lines: &[Line], co
             values.fail_at(name, Fault::NotSet(name));
         }
     }
-    let ids: BTreeSet<i64> = members.iter().map(|member| member.id).collect();
+    let ids: BTreeSet<i64> = members.iter().map(|member| member.id.number()).collect();
+    check_ids(values, config, lines);
+    check_addresses(values, members, lines);
     check_groups(values, &ids, lines);
+    check_weights(values, &ids, lines);
     let complained = values
         .errors
         .iter()
@@ -274,6 +286,116 @@ fn check_distributed(values: &mut Values, members: &[Member], lines: &[Line], co
             });
         }
         Some(_) | None => {}
+    }
+}
+
+/// The highest byte of a session's id is its server's number. 255 marks nodes that age.
+fn check_ids(values: &mut Values, config: &Config, lines: &[Line]) {
+    let most = if config.misc.extended_types { 254 } else { 255 };
+    for line in lines {
+        let id = line.name.strip_prefix("server.").and_then(parse_decimal);
+        if let Some(id) = id.filter(|id| !(0..=most).contains(id)) {
+            let fault = Fault::OutOfRange {
+                found: id.to_string(),
+                allowed: format!("server.N with N from 0 to {most}"),
+            };
+            values.fail(line.origin.clone(), &line.name, fault);
+        }
+    }
+}
+
+/// Two members at one address would each be taken for the other.
+fn check_addresses(values: &mut Values, members: &[Member], lines: &[Line]) {
+    let mut seen: BTreeMap<(&str, u16), i64> = BTreeMap::new();
+    for member in members {
+        let id = member.id.number();
+        for address in &member.addresses {
+            for port in [address.quorum_port, address.election_port] {
+                let other = seen.insert((&address.host, port), id);
+                // Port 0 is any free one.
+                let Some(other) = other.filter(|other| *other != id && port != 0) else {
+                    continue;
+                };
+                let name = format!("server.{id}");
+                let line = lines.iter().find(|line| line.name == name);
+                let origin = line.map_or(Origin::Default, |line| line.origin.clone());
+                let address = format!("{}:{port}", address.host);
+                values.fail(origin, &name, Fault::SameAddress { address, other });
+            }
+        }
+    }
+}
+
+fn check_weights(values: &mut Values, ids: &BTreeSet<i64>, lines: &[Line]) {
+    for line in lines {
+        let Some(id) = line.name.strip_prefix("weight.") else {
+            continue;
+        };
+        let known = parse_decimal(id).is_some_and(|id| ids.contains(&id));
+        let weight = parse_decimal(&line.value).filter(|weight| *weight >= 0);
+        if !known || weight.is_none() {
+            let found = format!("{}={}", line.name, line.value);
+            let allowed = "weight.N with a member N and a weight from 0".to_owned();
+            let fault = Fault::NotANumber { found, allowed };
+            values.fail(line.origin.clone(), &line.name, fault);
+        }
+    }
+}
+
+/// The ensemble, as far as nothing is wrong with it.
+fn ensemble(
+    values: &Values,
+    members: &[Member],
+    lines: &[Line],
+    config: &Config,
+) -> Option<Ensemble> {
+    let me = ServerId::new(config.misc.my_id?);
+    let members: BTreeMap<_, _> = members
+        .iter()
+        .map(|member| (member.id, member.clone()))
+        .collect();
+    members.get(&me)?;
+    let family = |prefix: &'static str| {
+        lines.iter().filter_map(move |line| {
+            let number = line.name.strip_prefix(prefix).and_then(parse_decimal)?;
+            Some((number, line.value.as_str()))
+        })
+    };
+    let group = |text: &str| {
+        let ids = text.split(':').map(str::trim).filter_map(parse_decimal);
+        ids.map(ServerId::new).collect()
+    };
+    let weight = |text: &str| parse_decimal(text).and_then(|weight| u64::try_from(weight).ok());
+    Some(Ensemble {
+        me,
+        members,
+        groups: family("group.")
+            .map(|(number, text)| (number, group(text)))
+            .collect(),
+        weights: family("weight.")
+            .filter_map(|(id, text)| Some((ServerId::new(id), weight(text)?)))
+            .collect(),
+        patience: patience(values),
+        leader_serves: values.bool("leaderServes"),
+        listen_on_all: values.bool("quorumListenOnAllIPs"),
+    })
+}
+
+fn patience(values: &Values) -> Patience {
+    let number = |name| values.int(name).filter(|number| *number > 0);
+    let ticks = |name| number(name).and_then(|number| u32::try_from(number).ok());
+    let millis = |name, least: u64| {
+        let found = number(name).map_or(0, i64::unsigned_abs);
+        Duration::from_millis(found.max(least))
+    };
+    Patience {
+        init_limit: ticks("initLimit").unwrap_or_default(),
+        sync_limit: ticks("syncLimit").unwrap_or_default(),
+        connect_limit: ticks("connectToLearnerMasterLimit"),
+        dial: millis("cnxTimeout", 1),
+        redial: millis("leaderConnectDelayDuringRetryMs", 1),
+        shortest_notification: millis("fastleader.minNotificationInterval", 1),
+        longest_notification: millis("fastleader.maxNotificationInterval", 1),
     }
 }
 
@@ -316,12 +438,10 @@ fn check_groups(values: &mut Values, ids: &BTreeSet<i64>, lines: &[Line]) {
 /// The client part of the only server line says where to listen, unless `clientPort` says it too;
 /// then they must agree.
 fn adopt_address(values: &mut Values, config: &mut Config, member: &Member) {
-    let name = format!("server.{}", member.id);
-    if let Some(id) = config.misc.my_id.filter(|id| *id != member.id) {
-        let caution = Caution::OtherServer {
-            line: member.id,
-            id,
-        };
+    let number = member.id.number();
+    let name = format!("server.{number}");
+    if let Some(id) = config.misc.my_id.filter(|id| *id != number) {
+        let caution = Caution::OtherServer { line: number, id };
         values.warn_at(&name, caution);
         return;
     }
@@ -347,7 +467,7 @@ fn adopt_address(values: &mut Values, config: &mut Config, member: &Member) {
         Some(_) if agrees => config.listen.client = Some(line.clone()),
         Some(fixed) => {
             let fault = Fault::ClientAddressDiffers {
-                id: member.id,
+                id: number,
                 fixed: text_of(fixed),
                 line: text_of(line),
             };

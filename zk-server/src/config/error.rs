@@ -125,6 +125,8 @@ pub enum Fault {
     NotABoolean { found: String, key: String },
     #[error("{found:?} is not known (allowed: {allowed})")]
     NotAChoice { found: String, allowed: String },
+    #[error("{found}: invalid IPv6 address (allowed: {allowed})")]
+    NotAnAddress { found: String, allowed: String },
     #[error("the value is empty (allowed: {allowed})")]
     Empty { allowed: String },
     #[error("minSessionTimeout must not be larger than maxSessionTimeout ({min} ms > {max} ms)")]
@@ -168,6 +170,8 @@ pub enum Fault {
         "Multiple address feature is disabled, but multiple addresses were specified for sid {0}"
     )]
     ManyAddresses(i64),
+    #[error("{address} is an address of server.{other} as well")]
+    SameAddress { address: String, other: i64 },
     #[error("the addresses of server.{0} have different types; give all the same one")]
     MixedRoles(i64),
     #[error(

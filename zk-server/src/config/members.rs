@@ -6,22 +6,9 @@
 //! ```
 
 use super::error::Fault;
+use super::peers::{Member, PeerAddress, Role};
 use super::settings::ClientAddress;
-
-/// What a member does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
-    Participant,
-    Observer,
-}
-
-/// One line, as far as a standalone needs to understand it: enough to refuse what Java refuses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
-    pub(super) id: i64,
-    pub(super) role: Role,
-    pub(super) client: Option<ClientAddress>,
-}
+use zk_proto::ServerId;
 
 /// Reads the value of `server.ID`.
 pub(super) fn parse(id: i64, line: &str, many_addresses: bool) -> Result<Member, Fault> {
@@ -38,15 +25,23 @@ pub(super) fn parse(id: i64, line: &str, many_addresses: bool) -> Result<Member,
     if addresses.len() > 1 && !many_addresses {
         return Err(Fault::ManyAddresses(id));
     }
-    let roles: Vec<Role> = addresses
+    let parsed: Vec<(PeerAddress, Role)> = addresses
         .into_iter()
         .map(|address| parse_address(id, address, line))
         .collect::<Result<_, _>>()?;
-    let role = *roles.first().ok_or_else(wrong_form)?;
-    if roles.iter().any(|other| *other != role) {
+    let role = parsed.first().ok_or_else(wrong_form)?.1;
+    if parsed.iter().any(|(_, other)| *other != role) {
         return Err(Fault::MixedRoles(id));
     }
-    Ok(Member { id, role, client })
+    let mut addresses: Vec<_> = parsed.into_iter().map(|(address, _)| address).collect();
+    addresses.sort();
+    let id = ServerId::new(id);
+    Ok(Member {
+        id,
+        role,
+        addresses,
+        client,
+    })
 }
 
 /// `participant` or `observer`, in any case.
@@ -58,7 +53,7 @@ pub(super) fn parse_role(text: &str) -> Result<Role, Fault> {
     }
 }
 
-fn parse_address(id: i64, address: &str, line: &str) -> Result<Role, Fault> {
+fn parse_address(id: i64, address: &str, line: &str) -> Result<(PeerAddress, Role), Fault> {
     let wrong_form = || Fault::ServerLine(line.to_owned());
     let (host, rest) = split_host(address).ok_or_else(wrong_form)?;
     let mut parts = rest.split(':');
@@ -74,7 +69,12 @@ fn parse_address(id: i64, address: &str, line: &str) -> Result<Role, Fault> {
     if quorum == election {
         return Err(Fault::EqualPorts(id));
     }
-    role.map_or(Ok(Role::Participant), parse_role)
+    let address = PeerAddress {
+        host: host.to_owned(),
+        quorum_port: quorum,
+        election_port: election,
+    };
+    Ok((address, role.map_or(Ok(Role::Participant), parse_role)?))
 }
 
 fn parse_client(text: &str, line: &str) -> Result<ClientAddress, Fault> {

@@ -15,9 +15,12 @@ mod ensemble;
 mod environment;
 mod error;
 mod exit;
+mod host;
 pub mod keys;
 mod members;
+pub mod peers;
 pub mod properties;
+mod quorum;
 mod report;
 mod rules;
 pub mod settings;
@@ -64,6 +67,23 @@ pub struct Setting {
 impl Config {
     /// Reads all sources. Without a file and without arguments the base is [`Config::default`].
     pub fn load(sources: &Sources, files: &dyn Files) -> Result<Loaded, Vec<ConfigError>> {
+        let (config, values) = Self::read(sources, files)?;
+        if values.errors.is_empty() {
+            let effective = effective(&values);
+            return Ok(Loaded {
+                config,
+                effective,
+                warnings: values.warnings,
+            });
+        }
+        let mut errors = values.errors;
+        errors.sort_by(|one, other| one.origin.cmp(&other.origin));
+        errors.dedup();
+        Err(errors)
+    }
+
+    /// The configuration, and what is wrong with it: with errors, it means nothing.
+    fn read(sources: &Sources, files: &dyn Files) -> Result<(Self, Values), Vec<ConfigError>> {
         let collected = sources::collect(sources, files);
         let unread = collected.errors.iter().any(|error| {
             matches!(
@@ -86,18 +106,7 @@ impl Config {
         config.misc.config_file.clone_from(&sources.file);
         ensemble::settle(&mut values, &mut config, my_id.as_deref(), files);
         rules::check(&mut values, &config, files);
-        if values.errors.is_empty() {
-            let effective = effective(&values);
-            return Ok(Loaded {
-                config,
-                effective,
-                warnings: values.warnings,
-            });
-        }
-        let mut errors = values.errors;
-        errors.sort_by(|one, other| one.origin.cmp(&other.origin));
-        errors.dedup();
-        Err(errors)
+        Ok((config, values))
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Fields are public so that a test can start from `Config::default()` and change one.
 
+use super::peers::Ensemble;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ pub struct Config {
     pub four_letter_words: FourLetterWords,
     /// Reaping of containers and expired nodes.
     pub containers: Containers,
+    /// The ensemble this server is a member of; none for a standalone.
+    pub ensemble: Option<Ensemble>,
     /// The rest.
     pub misc: Misc,
 }
@@ -181,6 +184,10 @@ pub struct Limits {
     pub watches_per_connection: Option<u64>,
     /// Watches in total.
     pub watches: Option<u64>,
+    /// Bytes of the paths that one connection watches.
+    pub watch_bytes_per_connection: Option<u64>,
+    /// Bytes of the paths that are watched, each counted once.
+    pub watch_bytes: Option<u64>,
     /// New sessions in a second.
     pub new_sessions_per_second: Option<u64>,
     /// New sessions in a second from one address.

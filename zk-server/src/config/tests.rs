@@ -1,6 +1,7 @@
 //! One `Case` says what was written where; `check` compares everything the loader says about it.
 
 mod faults;
+mod members;
 mod sources;
 mod typed;
 mod values;

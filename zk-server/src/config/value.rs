@@ -2,6 +2,7 @@
 //! where Java is lenient.
 
 use super::error::{Caution, Fault};
+use super::host;
 use super::keys::Key;
 
 /// How a wrong value is met.
@@ -203,7 +204,8 @@ impl Kind {
             Self::Path | Self::Host if text.is_empty() => Err(Fault::Empty {
                 allowed: self.allowed(),
             }),
-            Self::Path | Self::Host | Self::List | Self::Text => fine(Value::Text(text.to_owned())),
+            Self::Host => fine(Value::Text(host::read(text, || self.allowed())?)),
+            Self::Path | Self::List | Self::Text => fine(Value::Text(text.to_owned())),
         }
     }
 

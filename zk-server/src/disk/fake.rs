@@ -5,13 +5,16 @@
 //! any order; of the unsynced changes of a directory some first ones are kept. A failing write may have
 //! written a part; after a failed sync the bytes may be gone for good although they still read well.
 
+mod handle;
+mod media;
+
 use super::files::{Entry, Files, Handle, Kind, Space};
+use handle::FakeHandle;
+use media::{Change, Dir, Inode, NameChange, below};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-const SECTOR: usize = 512;
 
 /// What happens, and when.
 #[derive(Clone, Debug)]
@@ -50,53 +53,6 @@ struct Disk {
     stopped: bool,
     boot: u64,
     capacity: u64,
-}
-
-#[derive(Debug, Default)]
-struct Inode {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    pending: Vec<Change>,
-}
-
-#[derive(Debug)]
-enum Change {
-    Write { at: usize, bytes: Vec<u8> },
-    Size(usize),
-}
-
-type Names = BTreeMap<String, usize>;
-
-#[derive(Debug, Default)]
-struct Dir {
-    seen: Names,
-    durable: Names,
-    pending: Vec<NameChange>,
-}
-
-#[derive(Debug)]
-enum NameChange {
-    Link(String, usize),
-    Unlink(String),
-    Rename(String, String),
-}
-
-impl NameChange {
-    fn apply(&self, names: &mut Names) {
-        match self {
-            Self::Link(name, inode) => {
-                names.insert(name.clone(), *inode);
-            }
-            Self::Unlink(name) => {
-                names.remove(name);
-            }
-            Self::Rename(from, to) => {
-                if let Some(inode) = names.remove(from) {
-                    names.insert(to.clone(), inode);
-                }
-            }
-        }
-    }
 }
 
 /// What an operation must do instead of what it was asked to.
@@ -273,59 +229,6 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-impl Inode {
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.seen, |_| true);
-        self.pending.push(change);
-    }
-
-    fn crash(&mut self, random: &mut u64) {
-        let mood = below(random, 4);
-        for change in self.pending.drain(..) {
-            match mood {
-                0 => {}
-                1 => change.apply(&mut self.durable, |_| true),
-                _ if matches!(change, Change::Size(_)) && below(random, 2) == 0 => {}
-                _ => change.apply(&mut self.durable, |_| below(random, 2) == 0),
-            }
-        }
-        self.seen.clone_from(&self.durable);
-    }
-}
-
-impl Change {
-    /// Applies the sectors that are kept.
-    fn apply(&self, bytes: &mut Vec<u8>, mut keep: impl FnMut(usize) -> bool) {
-        match self {
-            Self::Size(size) => bytes.resize(*size, 0),
-            Self::Write { at, bytes: written } => {
-                let mut from = 0;
-                while from < written.len() {
-                    let sector = (at + from) / SECTOR;
-                    let to = ((sector + 1) * SECTOR - at).min(written.len());
-                    if keep(sector) {
-                        if bytes.len() < at + to {
-                            bytes.resize(at + to, 0);
-                        }
-                        bytes[at + from..at + to].copy_from_slice(&written[from..to]);
-                    }
-                    from = to;
-                }
-            }
-        }
-    }
-}
-
-/// A number below `bound`, from a SplitMix64.
-fn below(random: &mut u64, bound: usize) -> usize {
-    *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *random;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    let bound = bound.max(1) as u64;
-    usize::try_from((mixed ^ (mixed >> 31)) % bound).unwrap_or(0)
-}
-
 impl Files for FaultyFiles {
     fn create(&self, path: &Path) -> io::Result<Box<dyn Handle>> {
         Ok(Box::new(self.make(path, true)?))
@@ -424,135 +327,9 @@ impl Files for FaultyFiles {
     }
 }
 
-#[derive(Debug)]
-struct FakeHandle {
-    files: FaultyFiles,
-    path: PathBuf,
-    inode: usize,
-    boot: u64,
-    locked: bool,
-}
-
-impl Drop for FakeHandle {
-    fn drop(&mut self) {
-        let mut disk = self.files.disk();
-        if self.locked && disk.boot == self.boot {
-            disk.locks.remove(&self.inode);
-        }
-    }
-}
-
-impl FakeHandle {
-    /// The file, with what is about to go wrong. A handle of before the crash is none.
-    fn inode<T>(
-        &self,
-        changing: bool,
-        work: impl FnOnce(&mut Inode, Option<Trouble>, &mut u64) -> io::Result<T>,
-    ) -> io::Result<T> {
-        let mut disk = self.files.disk();
-        disk.running()?;
-        assert_eq!(disk.boot, self.boot, "no handle outlives a crash");
-        let trouble = changing.then(|| disk.next_trouble(&self.path)).flatten();
-        let disk = &mut *disk;
-        let inode = disk
-            .inodes
-            .get_mut(self.inode)
-            .ok_or(io::ErrorKind::NotFound)?;
-        work(inode, trouble, &mut disk.random)
-    }
-
-    fn grow(&self, to: u64) -> io::Result<()> {
-        let disk = self.files.disk();
-        let len = disk
-            .inodes
-            .get(self.inode)
-            .map_or(0, |inode| inode.seen.len() as u64);
-        if to > len && disk.used() + (to - len) > disk.capacity {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        Ok(())
-    }
-}
-
-fn stopped() -> io::Error {
-    io::Error::other("the machine has stopped")
-}
-
-fn place(offset: u64) -> usize {
-    usize::try_from(offset).unwrap_or(usize::MAX)
-}
-
-impl Handle for FakeHandle {
-    fn size(&self) -> io::Result<u64> {
-        self.inode(false, |inode, _, _| Ok(inode.seen.len() as u64))
-    }
-
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inode(false, |inode, _, _| {
-            let from = inode.seen.get(place(offset)..).unwrap_or_default();
-            let len = from.len().min(buffer.len());
-            buffer[..len].copy_from_slice(&from[..len]);
-            Ok(len)
-        })
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.grow(offset + bytes.len() as u64)?;
-        self.inode(true, |inode, trouble, random| {
-            let kept = match trouble {
-                None => bytes.len(),
-                Some(_) => below(random, bytes.len() + 1),
-            };
-            inode.change(Change::Write {
-                at: place(offset),
-                bytes: bytes[..kept].to_vec(),
-            });
-            match trouble {
-                None => Ok(()),
-                Some(Trouble::Fail(kind)) => Err(kind.into()),
-                Some(Trouble::Stop) => Err(stopped()),
-            }
-        })
-    }
-
-    fn reserve(&self, _: u64, to: u64) -> io::Result<()> {
-        self.grow(to)?;
-        self.set_size(to)
-    }
-
-    fn set_size(&self, size: u64) -> io::Result<()> {
-        self.inode(true, |inode, trouble, _| match trouble {
-            None => {
-                inode.change(Change::Size(place(size)));
-                Ok(())
-            }
-            Some(Trouble::Fail(kind)) => Err(kind.into()),
-            Some(Trouble::Stop) => Err(stopped()),
-        })
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        self.inode(true, |inode, trouble, random| match trouble {
-            None => {
-                for change in inode.pending.drain(..) {
-                    change.apply(&mut inode.durable, |_| true);
-                }
-                Ok(())
-            }
-            Some(Trouble::Fail(kind)) => {
-                if below(random, 2) == 0 {
-                    // The kernel forgets that these pages were ever dirty.
-                    inode.pending.clear();
-                }
-                Err(kind.into())
-            }
-            Some(Trouble::Stop) => Err(stopped()),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::media::SECTOR;
     use super::*;
     use crate::disk::files::{read_all, replace};
 

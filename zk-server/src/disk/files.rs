@@ -4,7 +4,7 @@
 //! kernel's, below, and an in-memory disk that fails and forgets on demand. What counts as durable is
 //! said once, here: a file's bytes after [`Handle::sync`], a name after [`Files::sync_dir`].
 
-use rustix::fs::{FallocateFlags, FlockOperation, OFlags};
+use rustix::fs::{FallocateFlags, FlockOperation, OFlags, SeekFrom};
 use std::fmt::Debug;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -77,6 +77,11 @@ pub trait Handle: Debug + Send {
     fn size(&self) -> io::Result<u64>;
     /// Reads into `buffer` from `offset`; fewer bytes than asked only at the end of the file.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Behind which there are only zeros: room that was reserved and never written, where the file system can
+    /// tell; else the file's length. To be asked before anything is read, since what is cached counts as written.
+    fn data_end(&self) -> io::Result<u64> {
+        self.size()
+    }
     /// Writes all of `bytes` at `offset`.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Makes the file `to` bytes long, zeros from `from` on, with room on the disk already found for
@@ -261,6 +266,24 @@ impl Handle for RealFile {
         Ok(done)
     }
 
+    fn data_end(&self) -> io::Result<u64> {
+        const MOST_PIECES: usize = 1000;
+        let (size, mut end) = (self.size()?, 0);
+        // The file's own position moves, which nothing here uses.
+        for _ in 0..MOST_PIECES {
+            let data = match rustix::fs::seek(&self.0, SeekFrom::Data(end)) {
+                Ok(data) => data,
+                Err(rustix::io::Errno::NXIO) => return Ok(end.min(size)),
+                Err(_) => return Ok(size),
+            };
+            match rustix::fs::seek(&self.0, SeekFrom::Hole(data)) {
+                Ok(hole) => end = hole,
+                Err(_) => return Ok(size),
+            }
+        }
+        Ok(size)
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }
@@ -293,5 +316,34 @@ impl Handle for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_ends_behind_all_that_was_written() {
+        let temp = tempfile::tempdir().unwrap();
+        let handle = RealFiles.create(&temp.path().join("f")).unwrap();
+        let end = |at_least: u64| {
+            let found = handle.data_end().unwrap();
+            // A file system that cannot tell says: at the end of the file.
+            assert!(
+                (at_least..=handle.size().unwrap()).contains(&found),
+                "{found}"
+            );
+        };
+        end(0);
+        handle.write_at(0, b"begin").unwrap();
+        handle.reserve(5, 8 << 20).unwrap();
+        end(5);
+        handle.write_at(5 << 20, b"x").unwrap();
+        end((5 << 20) + 1);
+        handle.sync().unwrap();
+        end((5 << 20) + 1);
+        handle.write_at((8 << 20) - 1, b"x").unwrap();
+        end(8 << 20);
     }
 }

@@ -36,6 +36,8 @@ pub struct LogOptions {
     pub queue_bytes: usize,
     /// From which duration on an fsync is counted as slow and logged (`fsync.warningthresholdms`).
     pub slow_fsync: Duration,
+    /// How old the durable mark may become before it gets an fsync of its own.
+    pub mark_age: Duration,
 }
 
 impl LogOptions {
@@ -49,6 +51,7 @@ impl LogOptions {
             flush_idle: Duration::ZERO,
             queue_bytes: 64 << 20,
             slow_fsync: Duration::from_secs(1),
+            mark_age: Duration::from_secs(1),
         }
     }
 }
@@ -62,8 +65,12 @@ pub enum LogEvent {
         through: Zxid,
         /// How long the fsync took.
         took: Duration,
+        /// And what was before it.
+        wrote: Duration,
         /// How many transactions it was for.
         txns: usize,
+        /// What they took in the log.
+        bytes: u64,
     },
     /// A requested roll is done: what is appended from now on goes to a new file.
     Rolled {
@@ -206,6 +213,7 @@ impl Log {
             options,
             queue: Arc::clone(&queue),
             stats: Arc::clone(&stats),
+            marked: Instant::now(),
             on_event,
         };
         let thread = std::thread::Builder::new()
@@ -269,14 +277,13 @@ impl Drop for Log {
     }
 }
 
-/// After how long a silence the note of what is durable is made durable itself.
-const MARK_AGE: Duration = Duration::from_secs(1);
-
 struct Writer<F: FnMut(LogEvent)> {
     store: LogStore,
     options: LogOptions,
     queue: Arc<Queue>,
     stats: Arc<LogStats>,
+    /// When the mark was last made durable.
+    marked: Instant,
     on_event: F,
 }
 
@@ -305,7 +312,7 @@ impl<F: FnMut(LogEvent)> Writer<F> {
 
     fn work(&mut self) -> io::Result<()> {
         loop {
-            let patience = self.store.is_mark_stale().then_some(MARK_AGE);
+            let patience = self.store.is_mark_stale().then_some(self.options.mark_age);
             match self.queue.take(&self.options, patience) {
                 Taken::Batch(batch) => self.persist(&batch)?,
                 Taken::Roll => {
@@ -314,17 +321,16 @@ impl<F: FnMut(LogEvent)> Writer<F> {
                     (self.on_event)(LogEvent::Rolled { last });
                 }
                 // Nobody waits for the disk now, so the note may take an fsync of its own.
-                Taken::Quiet => {
-                    self.store.save_mark();
-                }
+                Taken::Quiet => self.save_mark(),
                 Taken::Closed => return self.store.roll(),
             }
         }
     }
 
     fn persist(&mut self, batch: &[LogRecord]) -> io::Result<()> {
+        let writing = Instant::now();
         self.store.write(batch)?;
-        let began = Instant::now();
+        let (began, wrote) = (Instant::now(), writing.elapsed());
         let durable = self.store.sync()?;
         let took = began.elapsed();
         let slow = took >= self.options.slow_fsync;
@@ -332,14 +338,24 @@ impl<F: FnMut(LogEvent)> Writer<F> {
         (self.on_event)(LogEvent::Persisted {
             through: durable,
             took,
+            wrote,
             txns: batch.len(),
+            bytes: batch.iter().map(LogRecord::len_on_disk).sum(),
         });
         if slow {
             tracing::warn!(?took, zxid = %durable, "fsync of the log is slow");
         }
         if self.store.is_over_limit() {
             self.store.roll()?;
+        } else if self.marked.elapsed() >= self.options.mark_age && self.store.is_mark_stale() {
+            // Nobody waits for it: what was written has been acknowledged.
+            self.save_mark();
         }
         Ok(())
+    }
+
+    fn save_mark(&mut self) {
+        self.store.save_mark();
+        self.marked = Instant::now();
     }
 }

@@ -5,7 +5,7 @@
 //! last being `zxid`, were durable". It is written in place, in turns into two checksummed slots, so a
 //! torn write costs only freshness. It claims less than the truth, never more: it is written after each
 //! fsync of the log, so that a killed process leaves it exact; its own fsync it gets with a new log, at a
-//! clean end and after a quiet second. It belongs to the file whose header holds its nonce: Java may have
+//! clean end and when it is a second old, whether the log is busy or quiet. It belongs to the file whose header holds its nonce: Java may have
 //! made another of the same name.
 //!
 //! **The seal** follows each batch of records inside the log, where Java sees the zero length that ends

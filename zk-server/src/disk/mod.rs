@@ -13,12 +13,14 @@
 //! | `snapshot` | the tree in one file, in and out |
 //! | `epoch`, `lock`, `dirs` | promises, exclusivity, layout |
 //! | `purge`, `truncate` | what is no longer needed, and what must not be any more |
+//! | `leave` | how long work is asked to end early |
 
 pub mod dirs;
 pub mod epoch;
 #[cfg(any(test, feature = "sim"))]
 pub mod fake;
 pub mod files;
+pub mod leave;
 pub mod lock;
 pub mod log;
 pub mod mark;

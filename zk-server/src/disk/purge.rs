@@ -6,6 +6,7 @@
 //! evidence, or about to be finished.
 
 use super::files::{Files, Kind, Space};
+use super::leave::Leave;
 use super::names::{Compression, FileName};
 use super::snapshot::{SnapshotError, SnapshotLimits, verify_snapshot};
 use std::io;
@@ -114,15 +115,17 @@ pub struct PurgeDirs {
 }
 
 /// Reads the snapshots that are to be kept, decides, and removes, durably. Takes long: not for the loop.
+/// Who is asked to leave meanwhile has removed nothing.
 pub fn purge(
     files: &dyn Files,
     dirs: &PurgeDirs,
     retention: Retention,
     held: Option<Zxid>,
     limits: SnapshotLimits,
+    leave: &Leave,
 ) -> io::Result<PurgePlan> {
     let keep = retention.keep_with(files.space(&dirs.snapshots)?);
-    let snapshots = find_snapshots(files, &dirs.snapshots, keep, limits)?;
+    let snapshots = find_snapshots(files, &dirs.snapshots, keep, limits, leave)?;
     let logs = find_logs(files, &dirs.logs)?;
     let plan = plan(&snapshots, &logs, keep, held);
     // Snapshots first: one whose logs are gone would only pretend to be of use.
@@ -149,6 +152,7 @@ fn find_snapshots(
     dir: &Path,
     keep: usize,
     limits: SnapshotLimits,
+    leave: &Leave,
 ) -> io::Result<Vec<SnapshotFound>> {
     let mut found: Vec<(Zxid, Compression, String)> = Vec::new();
     for entry in files
@@ -166,7 +170,7 @@ fn find_snapshots(
     for (zxid, _, name) in found {
         let mut verified = false;
         if missing > 0 {
-            match verify_snapshot(files, &dir.join(&name), limits) {
+            match verify_snapshot(files, &dir.join(&name), limits, leave) {
                 Ok(_) => {
                     verified = true;
                     missing -= 1;

@@ -71,6 +71,8 @@ pub struct Behind {
 pub struct LogReader {
     handle: Box<dyn Handle>,
     size: u64,
+    /// Behind which nothing was ever written.
+    data_end: u64,
     window: Vec<u8>,
     /// Where in the file the window begins.
     begin: u64,
@@ -93,6 +95,7 @@ impl LogReader {
         let handle = files.open_read(path)?;
         Ok(Self {
             size: handle.size()?,
+            data_end: handle.data_end()?,
             handle,
             window: Vec::new(),
             begin: 0,
@@ -183,7 +186,7 @@ impl LogReader {
 
     fn only_zeros_from(&self, from: u64) -> io::Result<bool> {
         let mut at = from;
-        while at < self.size {
+        while at < self.size.min(self.data_end) {
             let piece = read_piece(&*self.handle, at, CHUNK)?;
             if piece.is_empty() {
                 break;

@@ -7,7 +7,7 @@
 use super::files::{Files, Handle, is_full};
 use super::mark::{MARK_NAME, Mark, MarkFile, SEAL_LEN, put_seal};
 use super::names::log_name;
-use super::record::{self, HEADER_LEN};
+use super::record::{self, FRAME_LEN, HEADER_LEN};
 use bytes::Bytes;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,13 @@ pub struct LogRecord {
     pub zxid: Zxid,
     /// Header, transaction and digest, encoded.
     pub payload: Bytes,
+}
+
+impl LogRecord {
+    /// What it takes in the log.
+    pub fn len_on_disk(&self) -> u64 {
+        (FRAME_LEN + self.payload.len()) as u64
+    }
 }
 
 /// How the files are written.

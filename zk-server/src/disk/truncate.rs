@@ -3,13 +3,18 @@
 //! Nothing may be left that could bring it back: not the durable mark that vouches for it, not a
 //! snapshot that holds it (ZOOKEEPER-4837), not a later log. They go in this order, each durably, and
 //! the cut comes last; a crash in between leaves a history that the leader will cut again.
+//!
+//! A snapshot's name says only where its writing began. What stays has been read, and ends before the cut.
 
-use super::files::{Files, Kind};
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use super::files::Files;
 use super::mark::Mark;
-use super::names::FileName;
 use super::purge::PurgeDirs;
-use super::reader::{LogReader, Next};
-use super::record::HEADER_LEN;
+use super::snapshot::SnapshotLimits;
+use plan::Plan;
 use std::io;
 use std::path::{Path, PathBuf};
 use zk_proto::Zxid;
@@ -34,23 +39,34 @@ pub enum TruncateError {
          directory aside, keeping myid, and let the server fetch its data anew", dir.display()
     )]
     Unknown { dir: PathBuf, zxid: Zxid },
-    /// All snapshots are later. Nothing was changed.
+    /// No snapshot is surely free of what is to go, with logs from there on. Nothing was changed; the
+    /// leader's snapshot is what helps.
     #[error(
-        "{}: every snapshot is later than {zxid}, to which the leader truncates; move the data \
-         directory aside, keeping myid, and let the server fetch its data anew", dir.display()
+        "{}: every snapshot is later than {zxid}, to which the leader truncates, or was perhaps still being \
+         written then, or the logs do not lead from it there; move the data directory aside, keeping myid, \
+         and let the server fetch its data anew", dir.display()
     )]
     NoBase { dir: PathBuf, zxid: Zxid },
 }
 
+/// How much of a log and of a snapshot is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct TruncateLimits {
+    /// The longest transaction.
+    pub txn: usize,
+    /// The bounds of a snapshot.
+    pub snapshots: SnapshotLimits,
+}
+
 /// Cuts logs and snapshots behind `zxid`. No [`super::log::Log`] may be open on the directory; what is
-/// in memory is stale afterwards and must be recovered again.
+/// in memory is stale afterwards and must be recovered again. Reads every snapshot that may stay.
 pub fn truncate(
     files: &dyn Files,
     dirs: &PurgeDirs,
     zxid: Zxid,
-    txn_limit: usize,
+    limits: TruncateLimits,
 ) -> Result<(), TruncateError> {
-    let plan = Plan::make(files, dirs, zxid, txn_limit)?;
+    let plan = Plan::make(files, dirs, zxid, limits)?;
     at(
         &dirs.logs,
         "forget the durable mark",
@@ -66,6 +82,27 @@ pub fn truncate(
         at(path, "truncate", cut)?;
     }
     Ok(())
+}
+
+/// Forgets everything that came before the snapshot of `zxid`, which is durable and whole: all other snapshots
+/// and all logs, newest first (O6). What is left at any moment is that snapshot, or it and the beginning of
+/// the history that it replaces. No [`super::log::Log`] may be open on the directory.
+pub fn forget_history(
+    files: &dyn Files,
+    dirs: &PurgeDirs,
+    zxid: Zxid,
+) -> Result<(), TruncateError> {
+    at(
+        &dirs.logs,
+        "forget the durable mark",
+        Mark::forget(files, &dirs.logs),
+    )?;
+    remove(
+        files,
+        &dirs.snapshots,
+        &plan::other_snapshots(files, dirs, zxid)?,
+    )?;
+    remove(files, &dirs.logs, &plan::all_logs(files, dirs)?)
 }
 
 fn at<T>(path: &Path, doing: &'static str, result: io::Result<T>) -> Result<T, TruncateError> {
@@ -85,110 +122,3 @@ fn remove(files: &dyn Files, dir: &Path, paths: &[PathBuf]) -> Result<(), Trunca
     }
     at(dir, "sync the directory", files.sync_dir(dir))
 }
-
-/// What goes, newest first, and where the last log is cut.
-#[derive(Debug, Default)]
-struct Plan {
-    snapshots: Vec<PathBuf>,
-    logs: Vec<PathBuf>,
-    cut: Option<(PathBuf, u64)>,
-}
-
-impl Plan {
-    fn make(
-        files: &dyn Files,
-        dirs: &PurgeDirs,
-        zxid: Zxid,
-        txn_limit: usize,
-    ) -> Result<Self, TruncateError> {
-        let snapshots = named(files, &dirs.snapshots, snapshot_zxid)?;
-        let logs = named(files, &dirs.logs, log_zxid)?;
-        let (later, base) = split(snapshots, zxid);
-        let Some((newest_base, _)) = base.first() else {
-            let dir = dirs.snapshots.clone();
-            return Err(TruncateError::NoBase { dir, zxid });
-        };
-        let mut plan = Self {
-            snapshots: later.into_iter().map(|(_, path)| path).collect(),
-            ..Self::default()
-        };
-        let (later, earlier) = split(logs, zxid);
-        plan.logs = later.into_iter().map(|(_, path)| path).collect();
-        let mut known = *newest_base == zxid;
-        if let Some((_, path)) = earlier.into_iter().next() {
-            let (end, last) = find_end(files, &path, zxid, txn_limit)?;
-            known |= last == Some(zxid);
-            plan.cut = Some((path, end));
-        }
-        if !known {
-            let dir = dirs.logs.clone();
-            return Err(TruncateError::Unknown { dir, zxid });
-        }
-        Ok(plan)
-    }
-}
-
-type Named = Vec<(Zxid, PathBuf)>;
-
-/// The files of a kind, newest first.
-fn named(
-    files: &dyn Files,
-    dir: &Path,
-    zxid_of: fn(FileName) -> Option<Zxid>,
-) -> Result<Named, TruncateError> {
-    let entries = at(dir, "list the directory", files.list(dir))?;
-    let mut named: Named = entries
-        .into_iter()
-        .filter(|entry| entry.kind == Kind::File)
-        .filter_map(|entry| {
-            Some((
-                zxid_of(FileName::parse(&entry.name)?)?,
-                dir.join(entry.name),
-            ))
-        })
-        .collect();
-    named.sort_by(|a, b| b.cmp(a));
-    Ok(named)
-}
-
-const fn snapshot_zxid(name: FileName) -> Option<Zxid> {
-    match name {
-        FileName::Snapshot(zxid, _) => Some(zxid),
-        FileName::Log(_) | FileName::Tmp => None,
-    }
-}
-
-const fn log_zxid(name: FileName) -> Option<Zxid> {
-    match name {
-        FileName::Log(zxid) => Some(zxid),
-        FileName::Snapshot(..) | FileName::Tmp => None,
-    }
-}
-
-/// Those above `zxid`, and the rest.
-fn split(named: Named, zxid: Zxid) -> (Named, Named) {
-    named.into_iter().partition(|(of, _)| *of > zxid)
-}
-
-/// Where the records up to `zxid` end, and the last of them.
-fn find_end(
-    files: &dyn Files,
-    path: &Path,
-    zxid: Zxid,
-    txn_limit: usize,
-) -> Result<(u64, Option<Zxid>), TruncateError> {
-    let mut reader = at(path, "open", LogReader::open(files, path, txn_limit, None))?;
-    let (mut end, mut last) = (HEADER_LEN as u64, None);
-    loop {
-        match at(path, "read", reader.advance())? {
-            Next::Entry(entry) if entry.zxid <= zxid => {
-                end = reader.position();
-                last = Some(entry.zxid);
-            }
-            Next::Entry(_) | Next::End(_) => return Ok((end, last)),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -93,9 +93,10 @@ impl Metrics {
         (!top.is_empty()).then(|| self.namespaces.label(top))
     }
 
-    /// Notes a write that a quota of this top-level node refused (or complained about).
-    pub fn quota_exceeded(&self, namespace: Label) {
-        if let Some(counter) = self.quota_exceeded.get(namespace.index()) {
+    /// Notes a write at this path that a hard quota refused.
+    pub fn over_quota(&self, path: &str) {
+        let namespace = self.namespace(path);
+        if let Some(counter) = namespace.and_then(|at| self.quota_exceeded.get(at.index())) {
             counter.increment();
         }
     }

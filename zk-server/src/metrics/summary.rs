@@ -80,6 +80,11 @@ impl Timing {
         self.0.record_many(micros(took), times);
     }
 
+    /// Notes how long so many things took together.
+    pub fn record_shared(&self, took: Duration, times: u64) {
+        self.0.record_many(micros(took) / times.max(1), times);
+    }
+
     pub(super) fn view(&self) -> SumView {
         self.0.view()
     }

@@ -76,7 +76,7 @@ fn a_reset_leaves_what_a_fresh_server_shows() {
         .record(100, Duration::from_secs(1));
     let namespace = metrics.namespace("/a").unwrap();
     shard.write_per_namespace(namespace, 7);
-    metrics.quota_exceeded(namespace);
+    metrics.over_quota("/a/b");
     metrics.learners.queue_size(3, 8);
     assert_ne!(keys(&metrics), fresh);
     metrics.reset();

@@ -5,13 +5,13 @@
 //! unfinished write waits behind it, so answers leave in the order in which questions came (P3).
 //! Nothing here decides what a write does.
 
+mod greeting;
+
 use crate::net::budget::Share;
-use crate::net::four_letter::Word;
 use crate::net::front::Front;
 use crate::net::gate::Shut;
 use crate::net::link::{Delivery, Link};
-use crate::net::probe;
-use crate::replica::{Event, Replica};
+use crate::replica::Replica;
 use bytes::{Buf, BytesMut};
 use std::future::poll_fn;
 use std::io;
@@ -20,17 +20,18 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
-use zk_proto::{ConnectRequest, ConnectResponse, SessionId, frame};
+use zk_proto::{SessionId, frame};
 use zk_zab::Time;
 
 /// How much one read offers the socket: more, the more the last ones brought. What a write holds on to while
 /// it is in flight is bounded by it too.
 const APPETITE: RangeInclusive<usize> = 4 * 1024..=64 * 1024;
-/// How often a busy connection goes round before it lets others run.
+/// How long a connection that is to end waits for its client to take the last replies.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How often a busy connection goes round before it lets others run.
 const ROUNDS: usize = 16;
 /// What a connection may hold while all together hold too much: requests of this size still go on.
 const POLITE: usize = 64 * 1024;
@@ -49,7 +50,13 @@ pub(crate) struct Connection {
     share: Share,
     /// Set while nothing is read.
     nap: Option<Pin<Box<Sleep>>>,
-    last_words: Option<Pin<Box<tokio::time::Sleep>>>,
+    /// Since when nothing has moved because all connections together hold too much.
+    stopped_since: Option<Time>,
+    last_words: Option<Pin<Box<Sleep>>>,
+    /// Why nothing more will be heard of the client. What it said before is done all the same.
+    farewell: Option<Ended>,
+    /// The client cannot be told anything any more.
+    is_deaf: bool,
 }
 
 /// Why a connection ends; none of these is worth more than a line at debug level.
@@ -70,6 +77,8 @@ pub(crate) enum Ended {
         seen: zk_proto::Zxid,
         here: zk_proto::Zxid,
     },
+    #[error("this server has no leader")]
+    NotServing,
     #[error("too many are saying hello: {0:?}")]
     NotAdmitted(Shut),
     #[error("all connections together hold too much memory")]
@@ -92,6 +101,7 @@ impl Ended {
             | Self::BadFrame(_)
             | Self::Undecodable
             | Self::AheadOfUs { .. }
+            | Self::NotServing
             | Self::NotAdmitted(_)
             | Self::Crowded
             | Self::TooLarge
@@ -113,7 +123,10 @@ impl Connection {
             link,
             deliveries: Vec::new(),
             nap: None,
+            stopped_since: None,
             last_words: None,
+            farewell: None,
+            is_deaf: false,
         }
     }
 
@@ -151,133 +164,10 @@ impl Connection {
             | Ended::ByServer
             | Ended::Undecodable
             | Ended::AheadOfUs { .. }
+            | Ended::NotServing
             | Ended::Probe
             | Ended::Io(_) => {}
         }
-    }
-
-    /// The handshake: a four-letter word, or a connect request that ends in a session.
-    async fn greet(&mut self) -> Result<(), Ended> {
-        while self.input.len() < frame::LENGTH_WORD {
-            self.read().await?;
-        }
-        if let Some(answer) = self.four_letter_word().await? {
-            self.front.output().extend_from_slice(answer.as_bytes());
-            self.share.set(answer.len());
-            self.flush().await?;
-            return Err(Ended::Probe);
-        }
-        let limit = self.replica.greeting_limit();
-        let len = loop {
-            match frame::payload_len(&self.input, limit)? {
-                Some(len) if self.input.len() >= frame::LENGTH_WORD + len => break len,
-                _ => self.read().await?,
-            }
-        };
-        let payload = self.input.split_to(frame::LENGTH_WORD + len).freeze();
-        let payload = payload.slice(frame::LENGTH_WORD..);
-        let request = ConnectRequest::decode(&payload).map_err(|_| Ended::Undecodable)?;
-        self.connect(&request).await
-    }
-
-    async fn connect(&mut self, request: &ConnectRequest<'_>) -> Result<(), Ended> {
-        self.be_admitted(request.session == SessionId::NONE)?;
-        let here = self.replica.tree().last_zxid();
-        if request.last_zxid_seen > here {
-            return Err(Ended::AheadOfUs {
-                seen: request.last_zxid_seen,
-                here,
-            });
-        }
-        self.link.hear(self.replica.clock().now());
-        self.replica.send(Event::Connect {
-            link: Arc::clone(&self.link),
-            session: request.session,
-            password: request.password.as_deref().unwrap_or_default().to_vec(),
-            timeout: self.replica.clamp_timeout(request.timeout),
-        });
-        let response = self.connected().await?;
-        let response = ConnectResponse {
-            read_only: request.read_only.map(|_| false),
-            ..response
-        };
-        frame::put_frame(self.front.output(), |out| response.encode(out));
-        if response.timeout <= 0 {
-            self.flush().await?;
-            return Err(Ended::ByServer);
-        }
-        Ok(())
-    }
-
-    /// Asked before a handshake can cost a transaction.
-    fn be_admitted(&self, new_session: bool) -> Result<(), Ended> {
-        let (gate, now) = (self.replica.gate(), self.replica.clock().now());
-        gate.admit(self.link.peer().ip(), new_session, now)
-            .map_err(Ended::NotAdmitted)?;
-        let here = self.replica.metrics().here();
-        here.counters.connection_request_count.increment();
-        if !new_session {
-            here.counters.connection_revalidate_count.increment();
-        }
-        here.amounts.connection_token_deficit.record(gate.deficit());
-        Ok(())
-    }
-
-    /// Waits for the loop's answer to the handshake.
-    async fn connected(&mut self) -> Result<ConnectResponse, Ended> {
-        poll_fn(|cx| {
-            if self.link.poll(cx.waker()).has_deliveries {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
-        })
-        .await;
-        self.link.take(&mut self.deliveries);
-        let mut deliveries = self.deliveries.drain(..);
-        match deliveries.next() {
-            Some(Delivery::Connected(response)) if deliveries.len() == 0 => Ok(response),
-            _ => Err(Ended::ByServer),
-        }
-    }
-
-    async fn four_letter_word(&mut self) -> Result<Option<String>, Ended> {
-        let first = self.input.first_chunk().copied().unwrap_or_default();
-        let Some(word) = Word::parse(first) else {
-            return Ok(None);
-        };
-        while self.input.len() < frame::LENGTH_WORD + word.more_bytes() {
-            self.read().await?;
-        }
-        let more = self
-            .input
-            .get(frame::LENGTH_WORD..)
-            .and_then(<[u8]>::first_chunk)
-            .copied();
-        let more = more.unwrap_or_default();
-        self.link.stats().received(1);
-        self.replica
-            .metrics()
-            .here()
-            .server
-            .packets_received
-            .increment();
-        Ok(Some(
-            probe::answer(&self.replica, &self.link, word, more).await,
-        ))
-    }
-
-    async fn read(&mut self) -> Result<(), Ended> {
-        self.input.reserve(*APPETITE.start());
-        match self.stream.read_buf(&mut self.input).await? {
-            0 => return Err(Ended::ByClient),
-            _ => self.share.set(self.input.len()),
-        }
-        // Whoever has no session yet is the first to go; a handshake of ordinary length still fits.
-        if self.share.must_wait(0) {
-            return Err(Ended::Crowded);
-        }
-        Ok(())
     }
 
     async fn flush(&mut self) -> Result<(), Ended> {
@@ -309,13 +199,9 @@ impl Connection {
             self.front.go_on();
             moved = true;
         }
-        if self.front.wants_requests() && self.has_budget(cx) {
-            match self.poll_read(cx) {
-                Poll::Ready(Ok(0)) => return Err(Ended::ByClient),
-                Poll::Ready(Ok(_)) => moved = true,
-                Poll::Ready(Err(error)) => return Err(error.into()),
-                Poll::Pending => {}
-            }
+        let has_budget = self.has_budget(cx);
+        if self.farewell.is_none() && self.front.wants_requests() && has_budget {
+            moved |= self.hear(cx);
         }
         let mail = self.link.poll(cx.waker());
         if mail.must_end && !self.front.wants_deliveries() {
@@ -327,17 +213,53 @@ impl Connection {
             moved = true;
             self.front.work(&mut self.input, &mut self.deliveries)?;
         }
-        match self.poll_flush(cx) {
-            Poll::Ready(Ok(wrote)) => moved |= wrote,
-            Poll::Ready(Err(error)) => return Err(error.into()),
-            Poll::Pending => {}
-        }
+        moved |= self.tell(cx);
         if self.front.is_closing() && (self.front.output().is_empty() || self.is_patience_over(cx))
         {
             return Err(Ended::ByServer);
         }
+        if let Some(farewell) = self.poll_farewell(cx)? {
+            return Err(farewell);
+        }
         self.share.set(self.input.len() + self.front.held_bytes());
+        self.mind_patience(moved)?;
         Ok(moved)
+    }
+
+    /// Reads once; says whether anything came, be it the end.
+    fn hear(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.poll_read(cx) {
+            Poll::Ready(Ok(0)) => self.farewell = Some(Ended::ByClient),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                self.is_deaf = true;
+                self.farewell = Some(error.into());
+            }
+            Poll::Pending if self.is_deaf => self.farewell = Some(Ended::ByClient),
+            Poll::Pending => return false,
+        }
+        true
+    }
+
+    /// Writes what there is; says whether anything left. Who cannot be told anything any more may have said
+    /// something before: that is still read.
+    fn tell(&mut self, cx: &mut Context<'_>) -> bool {
+        let before = self.front.output().len();
+        if let Poll::Ready(Err(_)) = self.poll_flush(cx) {
+            self.is_deaf = true;
+            return true;
+        }
+        self.front.output().len() < before
+    }
+
+    /// A client that has hung up is let go when all it said is done or with the loop, as Apache's server has
+    /// it. Answers that are there already still leave: it may have closed its own direction only.
+    fn poll_farewell(&mut self, cx: &mut Context<'_>) -> Result<Option<Ended>, Ended> {
+        if self.farewell.is_none() || self.has_frame()? {
+            return Ok(None);
+        }
+        let told = self.front.output().is_empty() || self.is_patience_over(cx);
+        Ok(if told { self.farewell.take() } else { None })
     }
 
     /// A connection that is to end waits a while for its client to take the last replies.
@@ -351,16 +273,43 @@ impl Connection {
     /// Whether more may be read, as far as the memory of all is concerned. If not, it looks again soon.
     fn has_budget(&mut self, cx: &mut Context<'_>) -> bool {
         while self.share.must_wait(POLITE) {
-            if self.nap.is_none() {
+            if self.has_hung_up(cx) {
+                // Nothing comes after what the kernel has, and at its end everything is given back.
+                return true;
+            }
+            if self.nap.is_none() && self.stopped_since.is_none() {
                 let here = self.replica.metrics().here();
                 here.limits.limit_global_memory.increment();
             }
-            let until = self.replica.clock().now() + BUDGET_PAUSE;
-            if !self.poll_nap(until, cx) {
+            let now = self.replica.clock().now();
+            self.stopped_since.get_or_insert(now);
+            if !self.poll_nap(now + BUDGET_PAUSE, cx) {
                 return false;
             }
         }
+        self.stopped_since = None;
         true
+    }
+
+    /// Whether the client has closed its direction, however much is to be read before that.
+    fn has_hung_up(&self, cx: &mut Context<'_>) -> bool {
+        let ready = pin!(self.stream.ready(Interest::READABLE));
+        matches!(ready.poll(cx), Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
+
+    /// A connection that is stopped and does not move lets go of what it holds for others' sake, and before
+    /// its session would expire for it: nobody hears its pings. Its end may also be invisible, behind bytes
+    /// for which there is no room.
+    fn mind_patience(&mut self, moved: bool) -> Result<(), Ended> {
+        let now = self.replica.clock().now();
+        match &mut self.stopped_since {
+            Some(since) if moved => *since = now,
+            Some(since) if now.saturating_since(*since) > self.link.timeout() / 2 => {
+                return Err(Ended::Crowded);
+            }
+            Some(_) | None => {}
+        }
+        Ok(())
     }
 
     /// Sleeps; says whether that is over.
@@ -395,9 +344,11 @@ impl Connection {
         Poll::Ready(Ok(read))
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let output = self.front.output();
-        let mut wrote = false;
+        if self.is_deaf {
+            output.clear();
+        }
         while !output.is_empty() {
             let written = ready!(Pin::new(&mut self.stream).poll_write(cx, output))?;
             if written == 0 {
@@ -415,9 +366,8 @@ impl Connection {
             } else {
                 output.advance(written);
             }
-            wrote = true;
         }
-        Poll::Ready(Ok(wrote))
+        Poll::Ready(Ok(()))
     }
 
     /// An idle connection keeps no buffers: ten thousand of them must be cheap.

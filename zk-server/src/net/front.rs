@@ -1,22 +1,25 @@
 //! The order of one client's requests: what is answered at once, what waits, what the loop is asked.
 
+mod answers;
+mod door;
+mod proof;
+
 use crate::net::connection::Ended;
-use crate::net::gate::Attempt;
 use crate::net::link::{Delivery, Link};
-use crate::net::reads::{Reader, put_refusal};
+use crate::net::reads::put_refusal;
 use crate::net::spare;
 use crate::net::tally::Tally;
 use crate::replica::{Replica, Submission};
-use crate::tree::{Identity, Tree, authenticate, is_guess};
+use crate::tree::{Identity, Tree};
 use bytes::{Buf, Bytes, BytesMut};
+use door::{Door, door, expected_reply};
+use proof::is_unproved;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::debug;
 use zk_proto::jute::{JuteMut, Reader as Jute};
-use zk_proto::{
-    ErrorCode, MultiOp, OpCode, Reply, ReplyHeader, Request, RequestHeader, Xid, Zxid, frame,
-};
+use zk_proto::{ErrorCode, OpCode, ReplyHeader, Request, RequestHeader, Xid, Zxid, frame};
 use zk_zab::Time;
 
 /// Requests that have been read, replies that have not been sent.
@@ -42,8 +45,6 @@ pub(crate) struct Front {
 const LONGEST_LOOK: Duration = Duration::from_millis(1);
 /// What a waiting request takes besides its bytes.
 const WAITING_COST: usize = 256;
-/// What a child's name takes in a list, roughly.
-const NAME_COST: usize = 24;
 
 /// A request that the loop has.
 struct Waiting {
@@ -66,54 +67,6 @@ enum What {
     Write,
     /// It reads, and an earlier write is unfinished. The loop answers it in its turn.
     Read,
-}
-
-/// By which door a request goes.
-enum Door {
-    Read,
-    Write,
-    Auth,
-    Sasl,
-    Refuse,
-}
-
-/// Every operation has its door. What only servers ask of themselves, and what nobody knows, is refused.
-const fn door(op: OpCode) -> Door {
-    match op {
-        OpCode::Exists
-        | OpCode::GetData
-        | OpCode::GetAcl
-        | OpCode::GetChildren
-        | OpCode::GetChildren2
-        | OpCode::Sync
-        | OpCode::Ping
-        | OpCode::CheckWatches
-        | OpCode::RemoveWatches
-        | OpCode::MultiRead
-        | OpCode::SetWatches
-        | OpCode::SetWatches2
-        | OpCode::GetEphemerals
-        | OpCode::GetAllChildrenNumber
-        | OpCode::AddWatch
-        | OpCode::WhoAmI => Door::Read,
-        OpCode::Create
-        | OpCode::Create2
-        | OpCode::CreateContainer
-        | OpCode::CreateTtl
-        | OpCode::Delete
-        | OpCode::SetData
-        | OpCode::SetAcl
-        | OpCode::Multi
-        | OpCode::Reconfig
-        | OpCode::CloseSession => Door::Write,
-        OpCode::Auth => Door::Auth,
-        OpCode::Sasl => Door::Sasl,
-        OpCode::CreateSession
-        | OpCode::DeleteContainer
-        | OpCode::Check
-        | OpCode::Error
-        | OpCode::Other(_) => Door::Refuse,
-    }
 }
 
 impl Front {
@@ -214,112 +167,9 @@ impl Front {
         }
         if !self.submissions.is_empty() {
             let requests = std::mem::take(&mut self.submissions);
-            replica.submit(&self.link, requests);
+            replica.submit(&self.link, requests, now);
         }
         Ok(())
-    }
-
-    fn on_delivery(&mut self, delivery: Delivery, now: Time) {
-        match delivery {
-            Delivery::Event(frame) => {
-                self.output.extend_from_slice(&frame);
-                let here = self.replica.metrics().here();
-                here.counters.watch_bytes.add(frame.len() as u64);
-                here.server.packets_sent.increment();
-                self.link.stats().sent(1);
-            }
-            Delivery::Done { zxid, result } => {
-                let asked = self.take_waiting(What::Write);
-                let start = self.output.len();
-                self.put_result(asked.xid, zxid, &result);
-                self.count_size(start, now);
-                let here = self.replica.metrics().here();
-                here.latencies.updatelatency.record(took(asked, now));
-                self.answered(asked, zxid, now);
-            }
-            Delivery::Answer { zxid, frame } => {
-                let asked = self.take_waiting(What::Read);
-                let start = self.output.len();
-                self.output.extend_from_slice(&frame);
-                self.count_size(start, now);
-                let here = self.replica.metrics().here();
-                here.latencies.readlatency.record(took(asked, now));
-                self.answered(asked, zxid, now);
-            }
-            Delivery::Close => self.closing = true,
-            Delivery::Connected(_) => unreachable!("the handshake is over"),
-        }
-    }
-
-    fn put_result(&mut self, xid: Xid, zxid: Zxid, result: &Result<Reply, ErrorCode>) {
-        match result {
-            Ok(reply) => frame::put_frame(&mut self.output, |out| {
-                ReplyHeader { xid, zxid, err: 0 }.encode(out);
-                reply.encode(out);
-            }),
-            Err(code) => put_refusal(&mut self.output, xid, zxid, *code),
-        }
-    }
-
-    /// The request whose answer has come.
-    fn take_waiting(&mut self, what: What) -> Asked {
-        let waiting = self
-            .waiting
-            .pop_front()
-            .expect("the loop answers what it was asked");
-        assert_eq!(
-            waiting.what, what,
-            "the loop answers in the order in which it was asked"
-        );
-        self.waiting_bytes -= waiting.bytes;
-        self.replica.ends(waiting.bytes);
-        self.writes_waiting -= usize::from(what == What::Write);
-        waiting.asked
-    }
-
-    fn answer_read(
-        &mut self,
-        asked: Asked,
-        body: &[u8],
-        identities: &[Identity],
-        tree: &Tree,
-        now: Time,
-    ) {
-        let reader = Reader {
-            replica: &self.replica,
-            tree,
-            link: &self.link,
-            identities,
-        };
-        let start = self.output.len();
-        reader.answer(asked.xid, asked.op, body, &mut self.output);
-        self.count_size(start, now);
-        self.tally.answered_read(asked.op, asked.xid);
-    }
-
-    /// Notes how long the reply is that begins there.
-    fn count_size(&self, start: usize, now: Time) {
-        let size = self.output.len().saturating_sub(start + frame::LENGTH_WORD);
-        let here = self.replica.metrics().here();
-        here.server.client_response_size.record(size, now.elapsed());
-    }
-
-    /// Counts an answer that is on its way.
-    fn answered(&self, asked: Asked, zxid: Zxid, now: Time) {
-        let here = self.replica.metrics().here();
-        here.server.packets_sent.increment();
-        here.server.answered(took(asked, now), 1);
-        let stats = self.link.stats();
-        stats.sent(1);
-        stats.dequeued(asked.xid);
-        stats.answered(
-            asked.op,
-            asked.xid,
-            zxid,
-            asked.since.elapsed(),
-            now.elapsed(),
-            1,
-        );
     }
 
     fn on_input(&mut self, input: &mut BytesMut, tree: &Tree, now: Time) -> Result<(), Ended> {
@@ -382,7 +232,7 @@ impl Front {
             self.closing = true;
             return Ok(());
         }
-        match door(op) {
+        match door(op, self.replica.is_member()) {
             Door::Read if self.waiting.is_empty() => {
                 let body = payload.get(RequestHeader::WIRE_LEN..).unwrap_or_default();
                 let identities = Arc::clone(&self.identities);
@@ -437,76 +287,6 @@ impl Front {
         self.writes_waiting += usize::from(what == What::Write);
         self.waiting.push_back(Waiting { asked, bytes, what });
     }
-
-    /// Whether an attempt that may be a guess comes too soon after others of its address. It stays in
-    /// the input until its time has come; right or wrong, it waits as long.
-    fn must_wait_to_authenticate(&mut self, xid: Xid, body: &[u8], now: Time) -> bool {
-        let Ok(Request::Auth { scheme, auth, .. }) = self.replica.decode(OpCode::Auth, body) else {
-            return false;
-        };
-        if !is_guess(
-            self.replica.rules(),
-            scheme.as_deref().unwrap_or_default(),
-            auth,
-        ) {
-            return false;
-        }
-        let limits = &self.replica.metrics().here().limits;
-        match self.replica.gate().attempt(self.link.peer().ip(), now) {
-            Attempt::Now => false,
-            Attempt::Later(wait) => {
-                limits.limit_authentication_rate.increment();
-                self.held_until = Some(now + wait);
-                true
-            }
-            Attempt::Refused => {
-                limits.limit_authentication_rate.increment();
-                self.put_auth_reply(xid, Some(ErrorCode::AuthFailed));
-                self.closing = true;
-                true
-            }
-        }
-    }
-
-    /// Identities belong to the connection; those who fail to prove one are shown out.
-    fn authenticate(&mut self, xid: Xid, body: &[u8], now: Time) -> Result<(), Ended> {
-        let Ok(Request::Auth { scheme, auth, .. }) = self.replica.decode(OpCode::Auth, body) else {
-            return Err(Ended::Undecodable);
-        };
-        let (scheme, rules) = (scheme.as_deref().unwrap_or_default(), self.replica.rules());
-        let proved = authenticate(rules, scheme, auth);
-        let superuser = Identity::superuser();
-        if is_guess(rules, scheme, auth)
-            && !proved
-                .as_ref()
-                .is_ok_and(|proved| proved.contains(&superuser))
-        {
-            let ip = self.link.peer().ip();
-            self.replica.gate().attempt_failed(ip, now);
-        }
-        let refused = if proved.is_ok_and(|proved| self.link.add_identities(proved)) {
-            self.identities = self.link.identities();
-            self.unproved = is_unproved(&self.replica, &self.identities);
-            None
-        } else {
-            self.replica.metrics().here().server.auth_failed.increment();
-            self.closing = true;
-            Some(ErrorCode::AuthFailed)
-        };
-        self.put_auth_reply(xid, refused);
-        Ok(())
-    }
-
-    fn put_auth_reply(&mut self, xid: Xid, refused: Option<ErrorCode>) {
-        frame::put_frame(&mut self.output, |out| {
-            ReplyHeader {
-                xid,
-                zxid: Zxid::ZERO,
-                err: refused.map_or(0, ErrorCode::to_wire),
-            }
-            .encode(out);
-        });
-    }
 }
 
 impl Drop for Front {
@@ -517,51 +297,9 @@ impl Drop for Front {
     }
 }
 
-/// Whether schemes are enforced and none of these identities is of one of them.
-fn is_unproved(replica: &Replica, identities: &[Identity]) -> bool {
-    let enforced = replica.config().security.enforced_schemes.as_ref();
-    enforced.is_some_and(|schemes| {
-        !identities
-            .iter()
-            .any(|identity| schemes.contains(&identity.scheme))
-    })
-}
-
-/// What the reply to a read will take, as far as the tree can tell beforehand.
-fn expected_reply(tree: &Tree, op: OpCode, body: &[u8]) -> usize {
-    let data = |path: &str| {
-        tree.get(path)
-            .map_or(0, |node| node.data().map_or(0, <[u8]>::len))
-    };
-    let names = |path: &str| {
-        tree.get(path)
-            .map_or(0, |node| node.child_count() * NAME_COST)
-    };
-    match Request::decode(op, body) {
-        Ok(Request::GetData { path, .. }) => data(&path),
-        Ok(Request::GetChildren { path, .. } | Request::GetChildren2 { path, .. }) => names(&path),
-        Ok(Request::MultiRead(ops)) => ops
-            .iter()
-            .map(|op| match op {
-                MultiOp::GetData { path, .. } => data(path),
-                MultiOp::GetChildren { path, .. } => names(path),
-                MultiOp::Create(_)
-                | MultiOp::Delete { .. }
-                | MultiOp::SetData { .. }
-                | MultiOp::Check { .. } => 0,
-            })
-            .fold(0, usize::saturating_add),
-        Ok(_) | Err(_) => 0,
-    }
-}
-
 /// Takes a frame off the input and leaves its header behind: the body, not copied.
 fn take_body(input: &mut BytesMut, end: usize) -> Bytes {
     let mut body = input.split_to(end).freeze();
     body.advance(frame::LENGTH_WORD + RequestHeader::WIRE_LEN);
     body
-}
-
-fn took(asked: Asked, now: Time) -> Duration {
-    now.saturating_since(asked.since)
 }

@@ -74,19 +74,20 @@ impl Listener {
         };
         let _best_effort = stream.set_nodelay(true);
         let replica = Arc::clone(&self.replica);
+        let link = Arc::new(Link::new(
+            replica.next_link_id(),
+            peer,
+            replica.connection_buffer(),
+            replica.clock().now(),
+        ));
+        // Before the next one is looked at: tasks that have yet to begin are counted too.
+        replica.join(&link);
+        let present = Present {
+            link: Arc::clone(&link),
+            replica: Arc::clone(&replica),
+            _seat: seat,
+        };
         tokio::spawn(async move {
-            let link = Arc::new(Link::new(
-                replica.next_link_id(),
-                peer,
-                replica.connection_buffer(),
-                replica.clock().now(),
-            ));
-            replica.join(&link);
-            let present = Present {
-                link: Arc::clone(&link),
-                replica: Arc::clone(&replica),
-                _seat: seat,
-            };
             // After joining: a loop that ends closes whom it finds, and those it cannot find see it here.
             if !replica.is_stopped() {
                 let ended = Connection::new(stream, link, replica).run().await;

@@ -5,12 +5,14 @@
 mod blue;
 pub(crate) mod budget;
 mod connection;
+pub mod election;
 pub mod four_letter;
 mod front;
 pub(crate) mod gate;
 pub(crate) mod link;
 pub(crate) mod listener;
 mod probe;
+pub(crate) mod quorum;
 mod rates;
 pub(crate) mod reads;
 mod spare;

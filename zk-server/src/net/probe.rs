@@ -1,12 +1,15 @@
 //! What a four-letter word may know of this server: the answers to [`Facts`].
 
+use crate::config::peers::{self, Role};
 use crate::metrics::Metrics;
 use crate::net::four_letter::{
-    self, Conf, ConnectionFacts, Directories, Expiring, Facts, Gauges, Mode, Serving, Sessions,
-    Then, Vital, WatchTotals, Whitelist, Word,
+    self, Conf, ConnectionFacts, Directories, Ensemble, Expiring, Facts, Gauges, MODE_OBSERVER,
+    MODE_PARTICIPANT, Mode, PeerConf, Quota, Serving, Sessions, Then, Vital, WatchTotals,
+    Whitelist, Word,
 };
 use crate::net::link::Link;
-use crate::replica::{Event, Replica};
+use crate::replica::{Event, Rank, Replica};
+use crate::tree::{QuotaTotals, Tree};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -17,7 +20,7 @@ use tracing::debug;
 use zk_proto::{SessionId, Zxid};
 use zk_zab::Time;
 
-/// Java's table of nodes holds the root under both its names, `""` and `/`, and its counts show it.
+/// Java counts the paths of its table of nodes, which holds the root under both its names.
 const ROOT_AGAIN: u64 = 1;
 
 /// Which words are answered.
@@ -80,6 +83,21 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
+    fn ensemble(&self) -> Option<Ensemble> {
+        let ensemble = self.replica.config().ensemble.as_ref()?;
+        let peer_state = match self.replica.rank() {
+            Rank::Alone | Rank::Nobody => "looking",
+            Rank::Leader(_) => "leading - broadcast",
+            Rank::Follower => "following - broadcast",
+            Rank::Observer => "observing - broadcast",
+        };
+        Some(Ensemble {
+            peer_state: peer_state.to_owned(),
+            quorum_size: ensemble.voters().count() as u64,
+            observer_master: None,
+        })
+    }
+
     /// A point of our time on the wall.
     fn wall(&self, time: Time) -> i64 {
         let clock = self.replica.clock();
@@ -91,7 +109,10 @@ impl Probe<'_> {
 
 impl Facts for Probe<'_> {
     fn serving(&self) -> Serving {
-        Serving::Everyone
+        match self.replica.rank() {
+            Rank::Nobody => Serving::Nobody,
+            Rank::Alone | Rank::Leader(_) | Rank::Follower | Rank::Observer => Serving::Everyone,
+        }
     }
 
     fn metrics(&self) -> &Metrics {
@@ -101,11 +122,16 @@ impl Facts for Probe<'_> {
     fn vital(&self) -> Vital {
         let tree = self.replica.tree();
         Vital {
-            mode: Mode::Standalone,
+            mode: match self.replica.rank() {
+                Rank::Alone | Rank::Nobody => Mode::Standalone,
+                Rank::Leader(_) => Mode::Leader,
+                Rank::Follower => Mode::Follower,
+                Rank::Observer => Mode::Observer,
+            },
             zxid: tree.last_zxid(),
             connections: self.replica.connection_count() as u64,
             outstanding: self.replica.outstanding() as u64,
-            nodes: tree.node_count() as u64 + ROOT_AGAIN,
+            nodes: tree.shown_node_count(),
         }
     }
 
@@ -119,6 +145,12 @@ impl Facts for Probe<'_> {
             global_sessions: tree.session_count() as u64,
             uptime_ms: self.replica.clock().now().as_millis(),
             connection_drop_probability: self.replica.gate().drop_chance(),
+            ensemble: self.ensemble(),
+            leader: match self.replica.rank() {
+                Rank::Leader(gauges) => Some(gauges),
+                Rank::Alone | Rank::Nobody | Rank::Follower | Rank::Observer => None,
+            },
+            quotas: quotas(&tree),
             ..Gauges::default()
         }
     }
@@ -167,8 +199,11 @@ impl Facts for Probe<'_> {
                 .listen
                 .backlog
                 .map_or(-1, |backlog| i32::try_from(backlog).unwrap_or(i32::MAX)),
-            server_id: 0,
-            peer: None,
+            server_id: config
+                .ensemble
+                .as_ref()
+                .map_or(0, |ensemble| ensemble.me.number().unsigned_abs()),
+            peer: config.ensemble.as_ref().map(peer_conf),
         }
     }
 
@@ -284,6 +319,33 @@ impl Facts for Probe<'_> {
     fn report_limit(&self) -> usize {
         usize::try_from(self.replica.limits().four_letter_reply).unwrap_or(usize::MAX)
     }
+}
+
+fn peer_conf(ensemble: &peers::Ensemble) -> PeerConf {
+    let own = ensemble.own();
+    let addresses = || own.addresses.iter();
+    PeerConf {
+        init_limit: ensemble.patience.init_limit,
+        sync_limit: ensemble.patience.sync_limit,
+        election_ports: addresses().map(|address| address.election_port).collect(),
+        quorum_ports: addresses().map(|address| address.quorum_port).collect(),
+        peer_type: match own.role {
+            Role::Participant => MODE_PARTICIPANT,
+            Role::Observer => MODE_OBSERVER,
+        },
+        membership: Some(ensemble.text()),
+    }
+}
+
+fn quotas(tree: &Tree) -> Vec<Quota> {
+    let totals = tree.quota_totals().into_iter();
+    totals
+        .map(|(namespace, QuotaTotals { limit, usage })| Quota {
+            namespace,
+            limit,
+            usage,
+        })
+        .collect()
 }
 
 /// Bytes of the files in a directory, as `du` would not count them: by their length, as Java does.

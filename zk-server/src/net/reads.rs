@@ -2,10 +2,12 @@
 
 use crate::net::link::Link;
 use crate::replica::Replica;
-use crate::tree::{Identity, NodeRef, Tree, WatchTable, mask, permits, who_am_i};
+use crate::tree::{
+    Identity, NodeRef, Tree, Wanted, WatchRoom, WatchTable, mask, null_path_refusal, permits,
+    who_am_i,
+};
 use bytes::{BufMut, BytesMut};
 use std::borrow::Cow;
-use std::sync::MutexGuard;
 use zk_proto::jute::JuteMut;
 use zk_proto::{
     ErrorCode, MultiOp, MultiResult, OpCode, Perms, ReplyHeader, Request, WatchEvent, WatchLists,
@@ -29,7 +31,7 @@ impl Reader<'_> {
     /// Answers a request that only reads; what cannot be decoded is answered so.
     pub(crate) fn answer(&self, xid: Xid, op: OpCode, body: &[u8], out: &mut BytesMut) {
         let Ok(request) = self.replica.decode(op, body) else {
-            return self.refuse(xid, ErrorCode::MarshallingError, out);
+            return self.undecodable(xid, op, body, out);
         };
         // Catch-up events go out before the reply (client-protocol §8), so outside of its frame.
         if let Request::SetWatches(lists) | Request::SetWatches2(lists) = &request
@@ -52,6 +54,20 @@ impl Reader<'_> {
             out.truncate(start);
             self.refuse(xid, code, out);
         }
+    }
+
+    /// As Apache's server answers what has no path; what else cannot be decoded is answered so.
+    fn undecodable(&self, xid: Xid, op: OpCode, body: &[u8], out: &mut BytesMut) {
+        let code = null_path_refusal(self.tree.rules(), op, body);
+        if op != OpCode::Sync || code.is_none() {
+            let code = code.unwrap_or(ErrorCode::MarshallingError);
+            return self.refuse(xid, code, out);
+        }
+        let zxid = self.tree.last_zxid();
+        frame::put_frame(out, |out| {
+            ReplyHeader { xid, zxid, err: 0 }.encode(out);
+            out.put_buffer(None);
+        });
     }
 
     fn refuse(&self, xid: Xid, code: ErrorCode, out: &mut BytesMut) {
@@ -87,7 +103,7 @@ impl Reader<'_> {
                 Ok(())
             }
             Request::AddWatch { path, mode } => {
-                self.watches(1)?.add(self.link.id(), path, *mode);
+                self.watch(path, Wanted::Added(*mode))?;
                 out.put_i32(0);
                 Ok(())
             }
@@ -148,11 +164,16 @@ impl Reader<'_> {
         }
     }
 
-    /// The watches, unless the connection or the server would have too many with `more`.
-    fn watches(&self, more: usize) -> Result<MutexGuard<'_, WatchTable>, ErrorCode> {
+    /// Notes a watch, unless the connection or the server would then have too many.
+    fn watch(&self, path: &str, wanted: Wanted) -> Answer {
+        let id = self.link.id();
         self.replica
-            .watches_with_room(self.link, more)
-            .ok_or(ErrorCode::ThrottledOp)
+            .watches_with_room(self.link, WatchRoom::of(path, 2), |table| {
+                table.missing(id, path, wanted)
+            })
+            .ok_or(ErrorCode::ThrottledOp)?
+            .watch(id, path, wanted);
+        Ok(())
     }
 
     fn exists(&self, path: &str, watch: bool, out: &mut BytesMut) -> Answer {
@@ -162,7 +183,7 @@ impl Reader<'_> {
         let found = self.readable(path);
         // A missing node is what one may wait for; an unreadable one is not.
         if watch && found.as_ref().err() != Some(&ErrorCode::NoAuth) {
-            self.watches(1)?.watch_data(self.link.id(), path);
+            self.watch(path, Wanted::Data)?;
         }
         found?.stat().encode(out);
         self.count_read(path, 0);
@@ -172,7 +193,7 @@ impl Reader<'_> {
     fn get_data(&self, path: &str, watch: bool, out: &mut BytesMut) -> Answer {
         let node = self.readable(path)?;
         if watch {
-            self.watches(1)?.watch_data(self.link.id(), path);
+            self.watch(path, Wanted::Data)?;
         }
         out.put_buffer(node.data());
         node.stat().encode(out);
@@ -198,7 +219,7 @@ impl Reader<'_> {
     ) -> Result<NodeRef<'_>, ErrorCode> {
         let node = self.readable(path)?;
         if watch {
-            self.watches(1)?.watch_children(self.link.id(), path);
+            self.watch(path, Wanted::Children)?;
         }
         let start = out.len();
         put_children(&node, out);
@@ -257,18 +278,33 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Restores a client's watches, or tells at once what it has missed (P12).
+    /// Restores a client's watches, or tells at once what it has missed (P12). What happened to a node that
+    /// it may not read is not told, and its watch is used up, as if it had been here (P13). That a node is
+    /// gone is told: nobody knows any more who might have read it.
     fn set_watches(&self, lists: &WatchLists<'_>, out: &mut BytesMut) -> Answer {
         let asked = [
             &lists.data,
             &lists.exist,
             &lists.child,
             &lists.persistent,
+            // These stand in both tables.
+            &lists.persistent,
             &lists.recursive,
         ];
-        let mut watches = self.watches(asked.iter().map(|list| list.len()).sum())?;
-        let caught_up = |event, path: &str| WatchEvent::put_frame(out, Zxid::NONE, event, path);
-        watches.set_watches(self.tree, self.link.id(), lists, caught_up);
+        let most = asked.into_iter().flatten();
+        let most = most.map(|path| WatchRoom::of(path, 1)).sum();
+        let id = self.link.id();
+        let exactly = |table: &WatchTable| table.missing_of(self.tree, id, lists);
+        let mut watches = self
+            .replica
+            .watches_with_room(self.link, most, exactly)
+            .ok_or(ErrorCode::ThrottledOp)?;
+        let caught_up = |event, path: &str| {
+            if self.readable(path).err() != Some(ErrorCode::NoAuth) {
+                WatchEvent::put_frame(out, Zxid::NONE, event, path);
+            }
+        };
+        watches.set_watches(self.tree, id, lists, caught_up);
         Ok(())
     }
 }

@@ -9,7 +9,9 @@ const CREATE: i32 = 1;
 const EXISTS: i32 = 3;
 const AUTH: i32 = 100;
 const PING: i32 = 11;
+const SYNC: i32 = 9;
 const MARSHALLING_ERROR: i32 = -5;
+const BAD_ARGUMENTS: i32 = -8;
 
 /// A client that sends what it is told to.
 struct Raw(TcpStream);
@@ -120,6 +122,58 @@ fn a_write_that_cannot_be_decoded_takes_no_zxid_but_its_turn() {
             seen,
             [(1, 1, 0), (2, 1, MARSHALLING_ERROR), (3, 2, 0), (4, 2, 0)]
         );
+    });
+}
+
+/// As 3.9.5 answers them, operation by operation.
+#[test]
+fn a_null_path_is_answered_by_each_operation_in_its_own_way() {
+    const NULL: [u8; 4] = [0xff; 4];
+    let watch = |kind: i32| [&NULL[..], &kind.to_be_bytes()].concat();
+    let set_data = [&NULL[..], &string(b"d"), &[0xff; 4]].concat();
+    let acl = [0, 0, 0, 1, 0, 0, 0, 31];
+    let acl = [&acl[..], &string(b"world"), &string(b"anyone")].concat();
+    let set_acl = [&NULL[..], &acl, &[0xff; 4]].concat();
+    let create = [&NULL[..], &string(b"d"), &acl, &[0; 4]].concat();
+    let read = [&NULL[..], &[0]].concat();
+    with_server(|server| {
+        let mut raw = Raw::connect(server);
+        let mut zxid = raw.ask(-2, PING, b"").zxid;
+        // Operation, body, error, whether it takes its place in the order of writes.
+        let asked: [(i32, &[u8], i32, i64); 12] = [
+            (1, &create, -5, 1),
+            (2, &[0xff; 8], -5, 1),
+            (5, &set_data, -8, 1),
+            (7, &set_acl, -8, 1),
+            (5, &set_data[..11], -5, 0),
+            (3, &read, -5, 0),
+            (4, &read, -5, 0),
+            (8, &read, -5, 0),
+            (9, &NULL, 0, 0),
+            (17, &watch(3), -121, 0),
+            (18, &watch(9), -5, 0),
+            (106, &watch(0), -5, 0),
+        ];
+        for (xid, (op, body, err, more)) in (1..).zip(asked) {
+            let answer = raw.ask(xid, op, body);
+            zxid += more;
+            assert_eq!(answer, Answer { xid, zxid, err }, "operation {op}");
+        }
+    });
+}
+
+/// Apache's server would write each half of the pair by itself, which is not UTF-8.
+#[test]
+fn a_character_beyond_the_basic_plane_is_echoed_as_utf_8_and_names_no_node() {
+    with_server(|server| {
+        let mut raw = Raw::connect(server);
+        let path = "/\u{1f600}";
+        raw.send(&[
+            (1, SYNC, &string(path.as_bytes())),
+            (2, CREATE, &create(path)),
+        ]);
+        assert!(raw.frame().ends_with(&string(path.as_bytes())));
+        assert_eq!(raw.answer().err, BAD_ARGUMENTS);
     });
 }
 

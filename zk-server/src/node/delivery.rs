@@ -1,6 +1,7 @@
 //! Delivery: what stands is applied, and whoever waited hears of it.
 
-use super::flight::{Answer, Turn};
+use super::flight::{Answer, SyncFor, Turn};
+use super::membership::Service;
 use super::tally::{count_fired, count_writes};
 use super::{Fatal, Node};
 use crate::net::link::{Delivery, Link};
@@ -12,7 +13,8 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 use zk_proto::txn::TxnRecord;
-use zk_proto::{ErrorCode, Perms, SessionId, WatchEvent, Xid, Zxid};
+use zk_proto::{ErrorCode, OpCode, Perms, Reply, Request, SessionId, WatchEvent, Xid, Zxid};
+use zk_zab::Message;
 
 /// How many transactions are applied under one guard, so that readers are never kept long.
 const APPLY_AT_ONCE: usize = 256;
@@ -23,11 +25,13 @@ impl Node {
     /// Applies everything up to `through`. Whatever a connection can see of a change, its inbox holds
     /// the event first: both are done under the guard (P10). Connections are woken when it is gone.
     pub(super) fn deliver(&mut self, through: Zxid) -> Result<(), Fatal> {
+        self.delivered = self.delivered.max(through);
         let replica = Arc::clone(&self.replica);
         let mut wakers = Vec::new();
         loop {
             let mut tree = replica.tree_mut();
             let (mut applied, began) = (0, replica.clock().now());
+            let wall = replica.clock().wall_millis();
             let mut more = true;
             while more && applied < APPLY_AT_ONCE {
                 let Some(turn) = self.flight.pop_through(through) else {
@@ -37,19 +41,18 @@ impl Node {
                 match turn {
                     Turn::Txn(record, answer) => {
                         self.apply(&mut tree, &record, answer, &mut wakers)?;
+                        let since = u64::try_from(wall - record.header.time).unwrap_or(0);
+                        let latencies = &replica.metrics().here().latencies;
+                        latencies
+                            .propagation_latency
+                            .record(Duration::from_millis(since));
                     }
-                    Turn::Read(link, read) => wakers.extend(self.read(&tree, &link, &read)),
-                    Turn::Refused { link, read, code } => {
-                        wakers.extend(self.refused(&tree, &link, read, code));
-                    }
-                    Turn::Renew {
-                        link,
-                        session,
-                        password,
-                        timeout,
-                    } => {
-                        self.take_up(&link, session, &password, timeout);
-                    }
+                    other @ (Turn::Sync { .. }
+                    | Turn::Answered(_)
+                    | Turn::Validated { .. }
+                    | Turn::Read(..)
+                    | Turn::Renew { .. }
+                    | Turn::Refused { .. }) => self.deliver_other(&tree, other, &mut wakers),
                 }
                 applied += 1;
                 if replica.clock().now().saturating_since(began) > LONGEST_GUARD {
@@ -70,24 +73,51 @@ impl Node {
         let mut wakers = Vec::new();
         let tree = replica.tree();
         while let Some(turn) = self.flight.pop_through(tree.last_zxid()) {
-            match turn {
-                Turn::Read(link, read) => wakers.extend(self.read(&tree, &link, &read)),
-                Turn::Refused { link, read, code } => {
-                    wakers.extend(self.refused(&tree, &link, read, code));
-                }
-                Turn::Renew {
-                    link,
-                    session,
-                    password,
-                    timeout,
-                } => {
-                    self.take_up(&link, session, &password, timeout);
-                }
-                Turn::Txn(..) => unreachable!("what is applied has left the flight"),
-            }
+            self.deliver_other(&tree, turn, &mut wakers);
         }
         drop(tree);
         wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Something between the transactions.
+    fn deliver_other(&mut self, tree: &Tree, turn: Turn, wakers: &mut Vec<Waker>) {
+        match turn {
+            Turn::Read(link, read) => wakers.extend(self.read(tree, &link, &read)),
+            Turn::Refused { link, read, code } => {
+                wakers.extend(self.refused(tree, &link, read, code));
+            }
+            Turn::Renew {
+                link,
+                session,
+                password,
+                timeout,
+            } => self.take_up(&link, session, &password, timeout),
+            Turn::Sync { who, .. } => match who {
+                SyncFor::Own(link, body) => wakers.extend(self.synced(tree, &link, &body)),
+                SyncFor::Learner(link) => self.membership().peers.send(link, Message::Sync),
+            },
+            Turn::Validated {
+                link,
+                session,
+                valid,
+            } => self.tell_validity(link, session, valid),
+            Turn::Answered(message) => {
+                let now = self.replica.clock().now();
+                self.take_answer(tree, &message, now, wakers);
+            }
+            Turn::Txn(..) => unreachable!("transactions are applied, or have left the flight"),
+        }
+    }
+
+    /// A sync has come to its end: its answer repeats the path.
+    pub(super) fn synced(&mut self, tree: &Tree, link: &Link, body: &[u8]) -> Option<Waker> {
+        let result = match self.replica.decode(OpCode::Sync, body) {
+            Ok(Request::Sync { path }) => Ok(Reply::Path(path.into_owned())),
+            Ok(_) | Err(_) => Err(ErrorCode::MarshallingError),
+        };
+        self.replica.settled(1);
+        let zxid = tree.last_zxid();
+        link.push(Delivery::Done { zxid, result })
     }
 
     /// A client's session on a new connection, now that everything asked on the old one stands (P3).
@@ -104,7 +134,7 @@ impl Node {
     }
 
     /// A read whose client has gone is not looked at: its watch would never be taken back.
-    fn read(&mut self, tree: &Tree, link: &Link, read: &Submission) -> Option<Waker> {
+    pub(super) fn read(&mut self, tree: &Tree, link: &Link, read: &Submission) -> Option<Waker> {
         self.replica.settled(1);
         if link.is_gone() {
             self.replica
@@ -129,7 +159,7 @@ impl Node {
         })
     }
 
-    fn refused(
+    pub(super) fn refused(
         &mut self,
         tree: &Tree,
         link: &Link,
@@ -172,11 +202,21 @@ impl Node {
             count_writes(self.replica.metrics(), &record.txn);
         }
         fire(&self.replica, tree, zxid, &applied.changes, wakers);
-        self.answer(zxid, applied.outcome, answer, wakers);
+        if matches!(self.service(), Service::Learns(_)) {
+            self.answer_held(tree, record, applied.outcome, wakers);
+        } else {
+            self.answer(zxid, applied.outcome, answer, wakers);
+        }
         Ok(())
     }
 
-    fn answer(&mut self, zxid: Zxid, outcome: Outcome, answer: Answer, wakers: &mut Vec<Waker>) {
+    pub(super) fn answer(
+        &mut self,
+        zxid: Zxid,
+        outcome: Outcome,
+        answer: Answer,
+        wakers: &mut Vec<Waker>,
+    ) {
         match answer {
             Answer::Nobody => {}
             Answer::Write(link) => {
@@ -185,9 +225,12 @@ impl Node {
                     let here = self.replica.metrics().here();
                     here.counters.stale_replies.increment();
                 }
-                wakers.extend(link.push(Delivery::Done {
-                    zxid,
-                    result: outcome.result,
+                let result = outcome.result;
+                wakers.extend(link.push(if result == Err(ErrorCode::SessionMoved) {
+                    // Its client is elsewhere by now (P16); this is the end of the old connection.
+                    Delivery::Close
+                } else {
+                    Delivery::Done { zxid, result }
                 }));
             }
             Answer::Connect(link, timeout) => {

@@ -1,12 +1,13 @@
 //! The way in: what waits before it is prepared, what is dropped because nobody waits for it any more, and
 //! what is refused without a transaction. Everything here is off, or one comparison, by default.
 
-use super::flight::Answer;
+use super::flight::{Answer, SyncFor};
+use super::sessions::Owner;
 use super::{Node, Turn};
 use crate::config::settings::RequestThrottle;
 use crate::net::link::{Delivery, Link};
 use crate::replica::{Replica, Submission};
-use crate::tree::Tree;
+use crate::tree::{Asker, Stamp, Standing, Tree, prepare_refusal};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,11 @@ impl Intake {
     /// Whether a server that stops need not wait for it any more.
     pub(super) fn is_done(&self, now: Time) -> bool {
         self.waiting.is_empty() || self.closes_at.is_some_and(|close| close <= now)
+    }
+
+    /// Nobody is let in any more. How many waited.
+    pub(super) fn abandon(&mut self) -> usize {
+        std::mem::take(&mut self.waiting).len()
     }
 
     fn has_room(&self, in_process: usize) -> bool {
@@ -149,6 +155,26 @@ impl Node {
             return self.refuse(link, &submission, code);
         }
         let time = self.replica.clock().wall_millis();
+        let Some(zxid) = self.zab.next_zxid() else {
+            // This server has just stopped to lead: the client is about to hear of it.
+            return self.replica.settled(1);
+        };
+        if self.member.is_some() {
+            if submission.op == OpCode::Sync {
+                return self.begin_sync(SyncFor::Own(Arc::clone(link), submission.body));
+            }
+            // Its client may have gone on with the session elsewhere (P16).
+            if let Err(code) = self.sessions.check(link.session(), Owner::Here) {
+                let asker = Asker {
+                    session: link.session(),
+                    xid: submission.xid,
+                    identities: &submission.identities,
+                    standing: Standing::Global,
+                };
+                let refusal = prepare_refusal(&asker, Stamp { zxid, time }, code);
+                return self.propose(refusal, Answer::Write(Arc::clone(link)), now);
+            }
+        }
         match self.prepare(tree, link.session(), time, &submission, now) {
             Some(record) => self.propose(record, Answer::Write(Arc::clone(link)), now),
             None => self.refuse(link, &submission, ErrorCode::MarshallingError),
@@ -168,8 +194,12 @@ impl Node {
 
 /// Whether a write is refused because there is no room for it, on the disk or in memory. What makes room,
 /// and the end of a session, is not.
-fn lacks_room(replica: &Replica, tree: &Tree, submission: &Submission) -> Option<ErrorCode> {
-    let disk = replica.is_disk_low();
+pub(super) fn lacks_room(
+    replica: &Replica,
+    tree: &Tree,
+    submission: &Submission,
+) -> Option<ErrorCode> {
+    let disk = replica.room().is_low();
     let soft = replica.limits().soft_memory;
     let memory = soft.is_some_and(|soft| tree.approximate_memory() > soft);
     if !disk && !memory {

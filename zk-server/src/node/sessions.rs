@@ -1,18 +1,29 @@
 //! The sessions of a running server: which connection speaks for each, and when it was last heard.
 
 use crate::net::link::{Delivery, Link};
-use crate::session::{self, SessionIds, Tracker};
+use crate::session::{self, Registry, SessionIds, Touches};
 use crate::tree::Tree;
 use hashbrown::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use zk_proto::{ConnectResponse, ServerId, SessionId};
-use zk_zab::Time;
+use zk_proto::{ConnectResponse, ErrorCode, ServerId, SessionId};
+use zk_zab::{LinkId, Time, Touch};
 
-/// The table of live sessions. Every session of the tree that is not being closed is in it.
+/// Through whom a session speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// This server.
+    Here,
+    /// The learner at the other end.
+    Learner(LinkId),
+}
+
+/// The table of live sessions: those connected here, and, where this server leads or is alone, all of them.
 pub(crate) struct LiveSessions {
     ids: SessionIds,
-    tracker: Tracker,
+    /// Every session of the tree that is not being closed; none while another server leads.
+    registry: Option<Registry<Owner>>,
+    touches: Touches,
     voices: HashMap<SessionId, Voice, foldhash::fast::RandomState>,
 }
 
@@ -34,22 +45,48 @@ impl Voice {
 }
 
 impl LiveSessions {
-    /// Takes over the sessions of a tree: each gets a full timeout from now (P14).
-    pub(super) fn of(tree: &Tree, tick: Duration, wall_millis: u64, now: Time) -> Self {
-        let mut sessions = Self {
-            ids: new_ids(tree, wall_millis),
-            tracker: Tracker::new(tick),
+    /// The ids this server gives; nobody is served yet.
+    pub(super) fn new(tree: &Tree, server: ServerId, wall_millis: u64, now: Time) -> Self {
+        Self {
+            ids: new_ids(tree, server, wall_millis),
+            registry: None,
+            touches: Touches::new(now),
             voices: HashMap::default(),
-        };
-        for (session, timeout) in tree.sessions() {
-            sessions.ids.skip_past(session);
-            let timeout = Duration::from_millis(u64::try_from(timeout).unwrap_or(0));
-            sessions.tracker.open(session, timeout, now);
-            sessions
-                .voices
+        }
+    }
+
+    /// Takes over the sessions of a tree: each gets a full timeout from now (P14).
+    pub(super) fn lead(&mut self, tree: &Tree, tick: Duration, now: Time) {
+        self.rest();
+        self.skip_past(tree);
+        let sessions = tree.sessions().map(|(session, timeout)| {
+            let timeout = u64::try_from(timeout).unwrap_or(0);
+            (session, Duration::from_millis(timeout))
+        });
+        self.registry = Some(Registry::new(tick, sessions, now));
+        for (session, _) in tree.sessions() {
+            self.voices
                 .insert(session, Voice::Silent { last_heard: now });
         }
-        sessions
+    }
+
+    /// Another server decides when sessions end.
+    pub(super) fn learn(&mut self, tree: &Tree, now: Time) {
+        self.rest();
+        self.skip_past(tree);
+        self.touches = Touches::new(now);
+    }
+
+    /// Nobody is served any more.
+    pub(super) fn rest(&mut self) {
+        self.registry = None;
+        self.voices.clear();
+    }
+
+    fn skip_past(&mut self, tree: &Tree) {
+        for (session, _) in tree.sessions() {
+            self.ids.skip_past(session);
+        }
     }
 
     pub(super) fn allocate(&mut self) -> SessionId {
@@ -58,12 +95,13 @@ impl LiveSessions {
 
     /// When the next session may have expired.
     pub(super) fn deadline(&self) -> Option<Time> {
-        self.tracker.deadline()
+        self.registry.as_ref()?.tracker().deadline()
     }
 
     /// Live sessions by the time at which each would expire.
     pub(crate) fn by_expiry(&self) -> Vec<(Time, Vec<SessionId>)> {
-        let sorted = self.tracker.buckets();
+        let registry = self.registry.iter();
+        let sorted = registry.flat_map(|registry| registry.tracker().buckets());
         sorted
             .map(|(time, sessions)| (time, sessions.iter().copied().collect()))
             .collect()
@@ -78,11 +116,13 @@ impl LiveSessions {
         now: Time,
     ) -> ConnectResponse {
         link.bind(session, timeout);
-        self.tracker.open(session, timeout, now);
+        if let Some(registry) = &mut self.registry {
+            registry.open(session, timeout, Owner::Here, now);
+        }
         self.voices.insert(session, Voice::Link(Arc::clone(link)));
         ConnectResponse {
             protocol_version: 0,
-            timeout: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
+            timeout: as_millis(timeout),
             session,
             password: session::password(session),
             read_only: None,
@@ -102,7 +142,9 @@ impl LiveSessions {
         now: Time,
     ) -> ConnectResponse {
         self.silence(session, password, now);
-        if !same_secret(password, &session::password(session)) || !self.tracker.is_open(session) {
+        let lives = self.registry.as_ref();
+        let lives = lives.is_some_and(|registry| registry.is_open(session));
+        if !lives || !same_secret(password, &session::password(session)) {
             return ConnectResponse::expired(None);
         }
         self.begin(session, timeout, link, now)
@@ -136,21 +178,83 @@ impl LiveSessions {
 
     /// A connection is gone; its session may come back until it expires.
     pub(super) fn on_gone(&mut self, link: &Link) {
-        if self.speaks(link) {
-            let last_heard = link.last_heard();
-            self.voices
-                .insert(link.session(), Voice::Silent { last_heard });
+        if !self.speaks(link) {
+            return;
+        }
+        let (session, last_heard) = (link.session(), link.last_heard());
+        if self.registry.is_some() {
+            self.voices.insert(session, Voice::Silent { last_heard });
+        } else {
+            self.voices.remove(&session);
+            self.touches
+                .gone(session, as_millis(link.timeout()), last_heard);
+        }
+    }
+
+    /// Of whom the leader is to be told: the sessions heard of since it was told last.
+    pub(super) fn tell(&mut self, now: Time) -> Vec<Touch> {
+        let here = self
+            .voices
+            .iter()
+            .filter_map(|(session, voice)| match voice {
+                Voice::Link(link) => Some((*session, as_millis(link.timeout()), link.last_heard())),
+                Voice::Silent { .. } => None,
+            });
+        let touched = self.touches.tell(here, now).into_iter();
+        let touch = |(session, timeout)| Touch { session, timeout };
+        touched.map(touch).collect()
+    }
+
+    /// Whether a request may be done in a session's name.
+    pub(super) fn check(&mut self, session: SessionId, owner: Owner) -> Result<(), ErrorCode> {
+        match &mut self.registry {
+            Some(registry) => registry.check(session, owner),
+            None => Err(ErrorCode::SessionExpired),
+        }
+    }
+
+    /// A learner's client opens a session.
+    pub(super) fn open_elsewhere(
+        &mut self,
+        session: SessionId,
+        timeout: Duration,
+        owner: Owner,
+        now: Time,
+    ) {
+        if let Some(registry) = &mut self.registry {
+            registry.open(session, timeout, owner, now);
+        }
+    }
+
+    /// A learner's client goes on with a session. Whether it may.
+    pub(super) fn take_up_elsewhere(
+        &mut self,
+        session: SessionId,
+        timeout: Duration,
+        owner: Owner,
+        now: Time,
+    ) -> bool {
+        let registry = self.registry.as_mut();
+        registry.is_some_and(|registry| registry.take_up(session, timeout, owner, now))
+    }
+
+    /// A learner has heard of a session.
+    pub(super) fn touch(&mut self, session: SessionId, timeout: Duration, now: Time) {
+        if let Some(registry) = &mut self.registry {
+            registry.touch(session, timeout, now);
         }
     }
 
     /// The session is being closed: nobody may take it up again, and it cannot expire any more.
     pub(super) fn closing(&mut self, session: SessionId) {
-        self.tracker.close(session);
+        if let Some(registry) = &mut self.registry {
+            registry.close(session);
+        }
     }
 
     /// The session has ended. Returns the connection that spoke for it.
     pub(super) fn end(&mut self, session: SessionId) -> Option<Arc<Link>> {
-        self.tracker.close(session);
+        self.closing(session);
         match self.voices.remove(&session) {
             Some(Voice::Link(link)) => Some(link),
             Some(Voice::Silent { .. }) | None => None,
@@ -159,16 +263,17 @@ impl LiveSessions {
 
     /// Which sessions have said nothing for too long.
     pub(super) fn expire(&mut self, now: Time) -> Vec<SessionId> {
+        let Some(registry) = &mut self.registry else {
+            return Vec::new();
+        };
         let voices = &self.voices;
-        self.tracker
-            .expire(now, |session| voices.get(&session).map(Voice::last_heard))
+        registry.expire(now, |session| voices.get(&session).map(Voice::last_heard))
     }
 }
 
 /// Ids that no session ever had, as far as the tree can tell: a wall clock that was set back must not
 /// bring ids of closed sessions back, whose holders are to be told that they expired (P15).
-fn new_ids(tree: &Tree, wall_millis: u64) -> SessionIds {
-    let server = ServerId::new(1);
+fn new_ids(tree: &Tree, server: ServerId, wall_millis: u64) -> SessionIds {
     let newest = u64::try_from(tree.newest_time()).unwrap_or(0);
     let mut ids = if newest < wall_millis {
         SessionIds::starting_at(wall_millis, server)
@@ -179,8 +284,12 @@ fn new_ids(tree: &Tree, wall_millis: u64) -> SessionIds {
     ids
 }
 
+fn as_millis(timeout: Duration) -> i32 {
+    i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+}
+
 /// Compares in a time that does not tell where the first difference is.
-fn same_secret(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same_secret(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len()
         && a.iter()
             .zip(b)
@@ -221,7 +330,7 @@ mod tests {
         let mut zxid = 0;
         for wall in [5_000_000, 4_000_000, 4_000_000, 1, 6_000_000, 5_999_999] {
             let tick = Duration::from_secs(2);
-            let mut sessions = LiveSessions::of(&tree, tick, wall, at(0));
+            let mut sessions = alone(&tree, tick, wall);
             for _ in 0..3 {
                 let session = sessions.allocate();
                 assert!(given.insert(session), "{session} again at {wall}");
@@ -236,6 +345,12 @@ mod tests {
             // As after a snapshot: of closed sessions nothing is left but the time.
             tree = forgetful(&tree);
         }
+    }
+
+    fn alone(tree: &Tree, tick: Duration, wall: u64) -> LiveSessions {
+        let mut sessions = LiveSessions::new(tree, ServerId::new(1), wall, at(0));
+        sessions.lead(tree, tick, at(0));
+        sessions
     }
 
     fn forgetful(tree: &Tree) -> Tree {
@@ -260,7 +375,7 @@ mod tests {
     #[test]
     fn strangers_at_the_door_do_not_keep_a_session_alive() {
         let tree = Tree::new(Rules::default());
-        let mut sessions = LiveSessions::of(&tree, Duration::from_secs(2), 0, at(0));
+        let mut sessions = alone(&tree, Duration::from_secs(2), 0);
         let session = sessions.allocate();
         sessions.begin(session, TIMEOUT, &link(1), at(0));
         let mut expired = Vec::new();

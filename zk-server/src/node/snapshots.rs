@@ -53,7 +53,9 @@ impl Node {
         if let Err(failure) = self.check_room() {
             return self.on_snapshot_failed(&failure, now);
         }
-        self.log.roll();
+        if let Some(log) = &self.log {
+            log.roll();
+        }
         let mut head = Vec::new();
         let begun = self.replica.tree_mut().begin_image(&mut head);
         let facts = match begun {
@@ -138,16 +140,20 @@ impl Node {
 
     fn finish_snapshot(&mut self) {
         if let Some(Imaging { writer, facts, .. }) = self.imaging.take() {
-            writer.finish(SnapshotTrailer {
+            let trailer = SnapshotTrailer {
                 digest: facts.digest.map(|digest| (facts.zxid, digest)),
                 last_zxid: self.store.writes_last_zxid().then_some(facts.zxid),
-            });
+            };
+            self.store.finish_snapshot(writer, trailer);
         }
     }
 
     /// The disk is so slow that the tree as it was fills the memory. The writer may be waiting for that
     /// disk; nobody waits for the writer. Another attempt follows when it has ended.
-    fn give_up_snapshot(&mut self) {
+    pub(super) fn give_up_snapshot(&mut self) {
+        if self.imaging.is_none() {
+            return;
+        }
         self.replica.tree_mut().abort_image();
         if let Some(imaging) = &mut self.imaging {
             imaging.writer.give_up();

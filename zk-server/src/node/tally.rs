@@ -1,9 +1,66 @@
-//! What the loop counts of a transaction when it has been applied.
+//! What the loop counts of requests that are prepared, and of transactions that are written and applied.
+//! Once per packet or batch, not per request.
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Shard};
 use crate::tree::Change;
+use std::collections::VecDeque;
+use std::time::Duration;
 use zk_proto::EventType;
+use zk_proto::Zxid;
 use zk_proto::txn::Txn;
+use zk_zab::Time;
+
+/// Requests of one packet have waited for the loop, with so many packets behind them.
+pub(super) fn count_waited(here: &Shard, requests: u64, waited: Duration, behind: usize) {
+    here.amounts.prep_processor_queue_size.record(behind as u64);
+    here.latencies
+        .prep_processor_queue_time_ms
+        .record_many(waited, requests);
+}
+
+/// They have been prepared, all together in this time.
+pub(super) fn count_prepared(here: &Shard, requests: u64, took: Duration) {
+    here.timings.prep_process_time.record_shared(took, requests);
+}
+
+/// What the log was handed and has not said to be durable, batch by batch.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    batches: VecDeque<Batch>,
+    txns: u64,
+}
+
+#[derive(Debug)]
+struct Batch {
+    last: Zxid,
+    txns: u64,
+    since: Time,
+}
+
+impl Backlog {
+    /// A batch goes to the log.
+    pub(super) fn on_handed_over(&mut self, here: &Shard, last: Zxid, txns: u64, now: Time) {
+        self.txns += txns;
+        here.amounts.sync_processor_queue_size.record(self.txns);
+        let since = now;
+        self.batches.push_back(Batch { last, txns, since });
+    }
+
+    /// Everything up to here is durable.
+    pub(super) fn on_persisted(&mut self, here: &Shard, through: Zxid, now: Time) {
+        while self
+            .batches
+            .front()
+            .is_some_and(|batch| batch.last <= through)
+            && let Some(batch) = self.batches.pop_front()
+        {
+            self.txns -= batch.txns;
+            here.latencies
+                .sync_processor_queue_and_flush_time_ms
+                .record_many(now.saturating_since(batch.since), batch.txns);
+        }
+    }
+}
 
 /// Bytes written under each top-level node.
 pub(super) fn count_writes(metrics: &Metrics, txn: &Txn) {

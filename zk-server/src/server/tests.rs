@@ -1,9 +1,13 @@
 //! Whatever the server cannot live without ends it when it breaks (P35, P22), and what it can, does not.
 
+mod ensemble;
+mod leaving;
+
 use super::*;
 use crate::disk::files::{Entry, Handle, Kind, Space};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
 /// What the reliability programme gives a server whose vital part is gone.
@@ -15,12 +19,42 @@ struct Breaking {
     log: Arc<AtomicBool>,
     snapshots: Arc<AtomicBool>,
     broke: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
+}
+
+/// Where an fsync of a snapshot waits, while it is shut.
+#[derive(Debug, Default)]
+struct Gate {
+    /// Whether it is shut, and how many have come to it.
+    state: Mutex<(bool, usize)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn shut(&self, shut: bool) {
+        self.state.lock().unwrap().0 = shut;
+        self.changed.notify_all();
+    }
+
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap();
+        state.1 += 1;
+        self.changed.notify_all();
+        drop(self.changed.wait_while(state, |(shut, _)| *shut).unwrap());
+    }
+
+    fn wait_for_one(&self) {
+        let state = self.state.lock().unwrap();
+        let nobody = |state: &mut (bool, usize)| state.1 == 0;
+        drop(self.changed.wait_while(state, nobody).unwrap());
+    }
 }
 
 #[derive(Debug)]
 struct BreakingHandle {
     real: Box<dyn Handle>,
     switch: Option<Arc<AtomicBool>>,
+    gate: Option<Arc<Gate>>,
     broke: Arc<AtomicUsize>,
 }
 
@@ -32,8 +66,10 @@ impl Breaking {
         } else {
             name.starts_with("log.").then_some(&self.log)
         };
+        let gate = name.starts_with("snapshot.");
         Box::new(BreakingHandle {
             real: handle,
+            gate: gate.then(|| Arc::clone(&self.gate)),
             switch: switch.map(Arc::clone),
             broke: Arc::clone(&self.broke),
         })
@@ -96,7 +132,11 @@ impl Handle for BreakingHandle {
         let switch = self.switch.as_ref();
         if switch.is_some_and(|switch| switch.load(Ordering::Relaxed)) {
             self.broke.fetch_add(1, Ordering::Relaxed);
-            panic!("the test's files break");
+            // No message and no backtrace: printing one takes longer than the limit.
+            std::panic::resume_unwind(Box::new("the test's files break"));
+        }
+        if let Some(gate) = &self.gate {
+            gate.pass();
         }
         self.real.sync()
     }

@@ -5,7 +5,11 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod ids;
+mod registry;
+mod touches;
 mod tracker;
 
 pub use ids::{SessionIds, password};
+pub use registry::Registry;
+pub use touches::Touches;
 pub use tracker::Tracker;

@@ -129,7 +129,7 @@ fn write_fuzzy(dir: &Path, named: i64, holds: &mut Tree, stamp: (i64, u64)) {
     let tell = move |event| sender.send(event).unwrap();
     let writer = SnapshotWriter::start(Arc::new(RealFiles), file, tell).unwrap();
     assert!(writer.push_waiting(body.into()));
-    writer.finish(SnapshotTrailer {
+    let _ended = writer.finish(SnapshotTrailer {
         digest: Some((Zxid::from_wire(stamp.0), stamp.1)),
         last_zxid: None,
     });

@@ -9,7 +9,7 @@
 
 use super::node::{NodeId, ROOT};
 use super::store::Nodes;
-use super::{Tree, acls};
+use super::{Tree, Trust, acls};
 use bytes::BufMut;
 use zk_proto::Zxid;
 use zk_proto::jute::JuteMut;
@@ -62,7 +62,7 @@ impl Image {
 pub struct ImageFacts {
     /// The last transaction in it.
     pub zxid: Zxid,
-    /// Its digest, where digests are not switched off.
+    /// Its digest, where digests are not switched off and the tree is known to be what its zxid says.
     pub digest: Option<u64>,
     /// How many nodes it has, with the root.
     pub nodes: usize,
@@ -113,7 +113,8 @@ impl Tree {
         });
         Ok(ImageFacts {
             zxid: self.last_zxid,
-            digest: self.digest(),
+            // Of a mixture nothing is claimed.
+            digest: self.digest().filter(|_| self.trust == Trust::Exact),
             nodes: self.nodes.count(),
         })
     }

@@ -68,6 +68,8 @@ pub struct Pending {
     owned: BTreeMap<(SessionId, Arc<str>), u32>,
     /// Bytes that those creations will take in the transaction that closes the session.
     owned_len: BTreeMap<SessionId, usize>,
+    /// What a hard quota refused last. In the transaction that refusal looks like others.
+    over_quota: Option<String>,
 }
 
 /// Where a preparation began.
@@ -81,6 +83,15 @@ impl Pending {
     /// Nothing in flight: the state of a new leader.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    pub(super) fn note_over_quota(&mut self, path: &str) {
+        self.over_quota = Some(path.to_owned());
+    }
+
+    /// The path of the write that a hard quota has refused since this was last asked for, if one was.
+    pub fn take_over_quota(&mut self) -> Option<String> {
+        self.over_quota.take()
     }
 
     /// How many changes are in flight.

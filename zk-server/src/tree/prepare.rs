@@ -278,7 +278,12 @@ impl Preparation<'_> {
     }
 
     /// A hard quota is judged by what has been applied; what is in flight does not count yet.
-    pub(super) fn check_quota(&self, path: &str, count: i64, bytes: i64) -> Result<(), ErrorCode> {
+    pub(super) fn check_quota(
+        &mut self,
+        path: &str,
+        count: i64,
+        bytes: i64,
+    ) -> Result<(), ErrorCode> {
         let tree = self.tree;
         if !tree.rules.enforce_quota {
             return Ok(());
@@ -294,6 +299,7 @@ impl Preparation<'_> {
             return Ok(());
         };
         if limits.forbids(&usage, count, bytes) {
+            self.pending.note_over_quota(path);
             return Err(ErrorCode::QuotaExceeded);
         }
         Ok(())

@@ -2,6 +2,7 @@
 //!
 //! The usage under a quota is a node whose data every server keeps up by itself, without a transaction.
 
+use super::Tree;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -127,6 +128,25 @@ impl Track {
         text
     }
 
+    fn usage(&self) -> QuotaAmount {
+        QuotaAmount {
+            count: self.get("count"),
+            bytes: self.get("bytes"),
+        }
+    }
+
+    /// As limits: the hard one, if there is one.
+    fn limit(&self) -> QuotaAmount {
+        let of = |hard: &str, soft: &str| match self.get(hard) {
+            limit if limit > -1 => limit,
+            _ => self.get(soft),
+        };
+        QuotaAmount {
+            count: of("countHardLimit", "count"),
+            bytes: of("byteHardLimit", "bytes"),
+        }
+    }
+
     /// Whether a hard limit forbids the growth. Soft limits forbid nothing.
     pub(super) fn forbids(&self, usage: &Self, count: i64, bytes: i64) -> bool {
         let over = |limit: &str, used: &str, more: i64| {
@@ -134,6 +154,64 @@ impl Track {
             more != 0 && limit > -1 && usage.get(used).wrapping_add(more) > limit
         };
         over("countHardLimit", "count", count) || over("byteHardLimit", "bytes", bytes)
+    }
+}
+
+/// Nodes and bytes, allowed or there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuotaAmount {
+    /// How many nodes.
+    pub count: i64,
+    /// How many bytes of data.
+    pub bytes: i64,
+}
+
+impl std::ops::Add for QuotaAmount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            count: self.count.saturating_add(other.count),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
+/// All quotas below one top-level node; none of what none of them has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuotaTotals {
+    /// What is allowed, by the hard limit where there is one.
+    pub limit: Option<QuotaAmount>,
+    /// What is there.
+    pub usage: Option<QuotaAmount>,
+}
+
+impl Tree {
+    /// The quotas by top-level node, added up as Java's metrics do: an absent limit, -1, too.
+    pub fn quota_totals(&self) -> BTreeMap<String, QuotaTotals> {
+        let mut totals: BTreeMap<String, QuotaTotals> = BTreeMap::new();
+        let Some(top) = self.nodes.find(QUOTA_PATH) else {
+            return totals;
+        };
+        let leaves = self.nodes.subtree(top).map(|id| (id, self.nodes.get(id)));
+        for (id, node) in leaves.filter(|(_, node)| node.children() == 0) {
+            let path = self.nodes.path(id);
+            let (Some(special), Some(data)) = (Special::of(&path), node.data()) else {
+                continue;
+            };
+            let (Special::Limits(over) | Special::Stats(over)) = special;
+            let Some(name) = over.split('/').nth(1) else {
+                continue;
+            };
+            let track = Track::parse(Some(data));
+            let totals = totals.entry(name.to_owned()).or_default();
+            let (sum, amount) = match special {
+                Special::Limits(_) => (&mut totals.limit, track.limit()),
+                Special::Stats(_) => (&mut totals.usage, track.usage()),
+            };
+            *sum = Some(sum.unwrap_or_default() + amount);
+        }
+        totals
     }
 }
 

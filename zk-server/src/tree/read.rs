@@ -123,6 +123,12 @@ impl Tree {
         self.nodes.count()
     }
 
+    /// How many there are as operators are told: Java's table of nodes holds the root under both its names,
+    /// `""` and `/`, and its counts show it.
+    pub const fn shown_node_count(&self) -> u64 {
+        self.node_count() as u64 + 1
+    }
+
     /// Bytes of paths and data (`approximate_data_size`).
     pub const fn approximate_data_size(&self) -> u64 {
         self.data_size

@@ -25,6 +25,42 @@ pub struct WatchCounts {
     pub watches: usize,
 }
 
+/// What watches take: how many there are, and the length of their paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchRoom {
+    /// Entries of both tables.
+    pub watches: usize,
+    /// Bytes of the paths of these entries.
+    pub bytes: usize,
+}
+
+impl WatchRoom {
+    /// Some entries of one path.
+    pub const fn of(path: &str, watches: usize) -> Self {
+        Self {
+            watches,
+            bytes: path.len() * watches,
+        }
+    }
+}
+
+impl std::ops::Add for WatchRoom {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            watches: self.watches.saturating_add(other.watches),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
+impl std::iter::Sum for WatchRoom {
+    fn sum<I: Iterator<Item = Self>>(rooms: I) -> Self {
+        rooms.fold(Self::default(), std::ops::Add::add)
+    }
+}
+
 /// All watches of a server.
 #[derive(Debug, Default)]
 pub struct WatchTable {
@@ -43,27 +79,24 @@ impl WatchTable {
         self.data.watches == 0 && self.child.watches == 0
     }
 
-    /// A one-shot watch on a node's data or existence.
-    pub fn watch_data(&mut self, watcher: WatcherId, path: &str) {
-        self.data.add(watcher, path, Modes::STANDARD);
-    }
-
-    /// A one-shot watch on a node's children.
-    pub fn watch_children(&mut self, watcher: WatcherId, path: &str) {
-        self.child.add(watcher, path, Modes::STANDARD);
-    }
-
-    /// A watch that stays.
-    pub fn add(&mut self, watcher: WatcherId, path: &str, mode: AddWatchMode) {
-        match mode {
-            AddWatchMode::Persistent => {
-                self.data.add(watcher, path, Modes::PERSISTENT);
-                self.child.add(watcher, path, Modes::PERSISTENT);
-            }
-            AddWatchMode::PersistentRecursive => {
-                self.data.add(watcher, path, Modes::RECURSIVE);
+    /// Notes that a connection waits for something.
+    pub fn watch(&mut self, watcher: WatcherId, path: &str, wanted: Wanted) {
+        let (data, child) = wanted.modes();
+        for (table, modes) in [(&mut self.data, data), (&mut self.child, child)] {
+            if let Some(modes) = modes {
+                table.add(watcher, path, modes);
             }
         }
+    }
+
+    /// What that would add: a persistent watch stands in both tables, and what stands there
+    /// already is not added again.
+    pub fn missing(&self, watcher: WatcherId, path: &str, wanted: Wanted) -> WatchRoom {
+        let (data, child) = wanted.modes();
+        let lacks = |table: &Entries, modes: Option<Modes>| {
+            usize::from(modes.is_some() && !table.holds(watcher, path))
+        };
+        WatchRoom::of(path, lacks(&self.data, data) + lacks(&self.child, child))
     }
 
     /// Tells everyone who waits for the change, each once.
@@ -114,7 +147,7 @@ impl WatchTable {
     }
 
     /// Restores the watches a client had on its last connection. What it missed is told at once, in the
-    /// order of its lists, instead of being watched for again. As in Java, no ACL is asked here.
+    /// order of its lists, instead of being watched for again, even if the sink decides that it may not hear.
     pub fn set_watches(
         &mut self,
         tree: &Tree,
@@ -122,26 +155,31 @@ impl WatchTable {
         lists: &WatchLists<'_>,
         mut sink: impl FnMut(EventType, &str),
     ) {
-        for (list, missed) in [
-            (&lists.data, Missed::Data),
-            (&lists.exist, Missed::Exist),
-            (&lists.child, Missed::Child),
-        ] {
-            for path in list {
-                let event = missed_event(tree, path, missed, lists.relative_zxid);
-                match event {
-                    Some(event) => sink(event, path),
-                    None if missed == Missed::Child => self.watch_children(watcher, path),
-                    None => self.watch_data(watcher, path),
-                }
+        for (path, then) in restored(tree, lists) {
+            match then {
+                Then::Tell(event) => sink(event, path),
+                Then::Watch(wanted) => self.watch(watcher, path, wanted),
             }
         }
-        for path in &lists.persistent {
-            self.add(watcher, path, AddWatchMode::Persistent);
+    }
+
+    /// What [`Self::set_watches`] would add.
+    pub fn missing_of(&self, tree: &Tree, watcher: WatcherId, lists: &WatchLists<'_>) -> WatchRoom {
+        let mut missing = BTreeSet::new();
+        for (path, then) in restored(tree, lists) {
+            let Then::Watch(wanted) = then else {
+                continue;
+            };
+            let (data, child) = wanted.modes();
+            if data.is_some() && !self.data.holds(watcher, path) {
+                missing.insert((path, true));
+            }
+            if child.is_some() && !self.child.holds(watcher, path) {
+                missing.insert((path, false));
+            }
         }
-        for path in &lists.recursive {
-            self.add(watcher, path, AddWatchMode::PersistentRecursive);
-        }
+        let rooms = missing.iter().map(|(path, _)| WatchRoom::of(path, 1));
+        rooms.sum()
     }
 }
 
@@ -161,16 +199,30 @@ impl WatchTable {
         self.data.watches + self.child.watches
     }
 
-    /// How many watches one connection has, for a limit.
-    pub fn count_of(&self, watcher: WatcherId) -> usize {
-        let count = |table: &Entries| table.watchers.get(&watcher).map_or(0, BTreeSet::len);
-        count(&self.data) + count(&self.child)
+    /// What all watches take. A path that several connections watch is held once.
+    pub const fn room(&self) -> WatchRoom {
+        WatchRoom {
+            watches: self.len(),
+            bytes: self.data.bytes + self.child.bytes,
+        }
+    }
+
+    /// What the watches of one connection take, for a limit.
+    pub fn room_of(&self, watcher: WatcherId) -> WatchRoom {
+        let room = |table: &Entries| {
+            let watched = table.watchers.get(&watcher);
+            watched.map_or_else(WatchRoom::default, |watched| WatchRoom {
+                watches: watched.paths.len(),
+                bytes: watched.bytes,
+            })
+        };
+        room(&self.data) + room(&self.child)
     }
 
     /// Every watching connection with its paths, both in order (`wchc`).
     pub fn by_watcher(&self) -> impl Iterator<Item = (WatcherId, impl Iterator<Item = &str>)> {
         let watchers = self.data.watchers.iter();
-        watchers.map(|(&id, paths)| (id, paths.iter().map(AsRef::as_ref)))
+        watchers.map(|(&id, watched)| (id, watched.paths.iter().map(AsRef::as_ref)))
     }
 
     /// Every watched path with its connections, both in order (`wchp`).
@@ -193,6 +245,67 @@ const fn tables_of(kind: WatcherType) -> (Modes, Modes) {
         WatcherType::Persistent => (Modes::PERSISTENT, Modes::PERSISTENT),
         WatcherType::PersistentRecursive => (Modes::RECURSIVE, NONE),
     }
+}
+
+/// What a connection may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A node's data or existence, once.
+    Data,
+    /// A node's children, once.
+    Children,
+    /// What `addWatch` asks for, until it is taken back.
+    Added(AddWatchMode),
+}
+
+impl Wanted {
+    /// What it is in the data and in the child table.
+    const fn modes(self) -> (Option<Modes>, Option<Modes>) {
+        match self {
+            Self::Data => (Some(Modes::STANDARD), None),
+            Self::Children => (None, Some(Modes::STANDARD)),
+            Self::Added(AddWatchMode::Persistent) => {
+                (Some(Modes::PERSISTENT), Some(Modes::PERSISTENT))
+            }
+            Self::Added(AddWatchMode::PersistentRecursive) => (Some(Modes::RECURSIVE), None),
+        }
+    }
+}
+
+/// What becomes of a watch that a client restores.
+enum Then {
+    Tell(EventType),
+    Watch(Wanted),
+}
+
+/// Every path of a client's lists, in order, and what becomes of it.
+fn restored<'a>(
+    tree: &'a Tree,
+    lists: &'a WatchLists<'_>,
+) -> impl Iterator<Item = (&'a str, Then)> {
+    let once = [
+        (&lists.data, Missed::Data),
+        (&lists.exist, Missed::Exist),
+        (&lists.child, Missed::Child),
+    ];
+    let once = once.into_iter().flat_map(move |(list, missed)| {
+        list.iter().map(move |path| {
+            let then = match missed_event(tree, path, missed, lists.relative_zxid) {
+                Some(event) => Then::Tell(event),
+                None if missed == Missed::Child => Then::Watch(Wanted::Children),
+                None => Then::Watch(Wanted::Data),
+            };
+            (path.as_ref(), then)
+        })
+    });
+    let added = [
+        (&lists.persistent, AddWatchMode::Persistent),
+        (&lists.recursive, AddWatchMode::PersistentRecursive),
+    ];
+    once.chain(added.into_iter().flat_map(|(list, mode)| {
+        list.iter()
+            .map(move |path| (path.as_ref(), Then::Watch(Wanted::Added(mode))))
+    }))
 }
 
 /// Which list of a client's watches a path stands in.

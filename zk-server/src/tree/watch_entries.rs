@@ -33,27 +33,42 @@ impl Modes {
     }
 }
 
+/// What one connection watches.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    pub(super) paths: BTreeSet<Arc<str>>,
+    /// The length of all of them.
+    pub(super) bytes: usize,
+}
+
 /// One of the two tables.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     /// By path: few watchers each, in order.
     pub(super) paths: HashMap<Arc<str>, Vec<(WatcherId, Modes)>, FixedState>,
     /// By watcher: the same pairs, for dumps and for forgetting a connection.
-    pub(super) watchers: BTreeMap<WatcherId, BTreeSet<Arc<str>>>,
+    pub(super) watchers: BTreeMap<WatcherId, Watched>,
     pub(super) watches: usize,
+    /// The length of all paths, each once: they are shared.
+    pub(super) bytes: usize,
     recursive: usize,
 }
 
 impl Entries {
     pub(super) fn add(&mut self, watcher: WatcherId, path: &str, mode: Modes) {
         let known = self.paths.get_key_value(path).map(|(path, _)| path.clone());
-        let path = known.unwrap_or_else(|| path.into());
+        let path = known.unwrap_or_else(|| {
+            self.bytes += path.len();
+            path.into()
+        });
         let list = self.paths.entry(path.clone()).or_default();
         let at = match list.binary_search_by_key(&watcher, |&(id, _)| id) {
             Ok(at) => at,
             Err(at) => {
                 list.insert(at, (watcher, Modes::default()));
-                self.watchers.entry(watcher).or_default().insert(path);
+                let watched = self.watchers.entry(watcher).or_default();
+                watched.bytes += path.len();
+                watched.paths.insert(path);
                 self.watches += 1;
                 at
             }
@@ -73,6 +88,11 @@ impl Entries {
         }
     }
 
+    /// Whether a connection has an entry, of whatever modes.
+    pub(super) fn holds(&self, watcher: WatcherId, path: &str) -> bool {
+        !self.modes(watcher, path).is_empty()
+    }
+
     /// Removes modes and says whether one of them was there.
     pub(super) fn remove(&mut self, watcher: WatcherId, path: &str, mode: Modes) -> bool {
         let Some(list) = self.paths.get_mut(path) else {
@@ -90,26 +110,36 @@ impl Entries {
         if after.is_empty() {
             list.remove(at);
             if list.is_empty() {
-                self.paths.remove(path);
+                self.drop_path(path);
             }
             self.unlink(watcher, path);
         }
         before != after
     }
 
+    /// Nobody watches a path any more.
+    fn drop_path(&mut self, path: &str) {
+        if self.paths.remove(path).is_some() {
+            self.bytes -= path.len();
+        }
+    }
+
     /// A pair is gone from the list by path: forget it in the other.
     fn unlink(&mut self, watcher: WatcherId, path: &str) {
         self.watches -= 1;
-        if let Some(paths) = self.watchers.get_mut(&watcher) {
-            paths.remove(path);
-            if paths.is_empty() {
+        if let Some(watched) = self.watchers.get_mut(&watcher) {
+            if watched.paths.remove(path) {
+                watched.bytes -= path.len();
+            }
+            if watched.paths.is_empty() {
                 self.watchers.remove(&watcher);
             }
         }
     }
 
     pub(super) fn forget(&mut self, watcher: WatcherId) {
-        for path in self.watchers.get(&watcher).cloned().unwrap_or_default() {
+        let watched = self.watchers.get(&watcher);
+        for path in watched.map_or_else(BTreeSet::new, |watched| watched.paths.clone()) {
             self.remove(watcher, &path, Modes::ALL);
         }
     }
@@ -128,7 +158,7 @@ impl Entries {
                 !modes.is_empty()
             });
             if list.is_empty() {
-                self.paths.remove(path);
+                self.drop_path(path);
             }
         }
         for watcher in spent {

@@ -18,16 +18,19 @@ pub(crate) enum Accepted {
     WatchingConnections,
     /// See [`Accepted::reason`].
     BodyOfRefusal,
+    /// See [`Accepted::reason`].
+    HiddenCatchUp,
 }
 
 impl Accepted {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::UndecodableZxid,
         Self::ServerOnlyOp,
         Self::NullField,
         Self::Surrogates,
         Self::WatchingConnections,
         Self::BodyOfRefusal,
+        Self::HiddenCatchUp,
     ];
 
     const fn reason(self) -> &'static str {
@@ -42,9 +45,9 @@ impl Accepted {
                  them for any client, without session or ACL check, and we refuse them"
             }
             Self::NullField => {
-                "a request whose path is null is undecodable (-5) for us, always; the reference goes on \
-                 with null until something stumbles: -5, -8, -121, an earlier part's refusal, or, for \
-                 sync, an echo of null. Nothing changes either way"
+                "a null inside of a request, as in a part of a multi, makes all of it undecodable (-5) for \
+                 us; the reference goes on with null and may tell an earlier part's refusal. Nothing \
+                 changes either way. Requests whose own path is null are compared"
             }
             Self::Surrogates => {
                 "characters beyond the basic plane leave us as UTF-8; the reference writes each half of \
@@ -58,16 +61,21 @@ impl Accepted {
                 "a multiRead that holds writes is refused with -5 by both; the reference puts an empty \
                  list of results behind the refusal, which no client reads"
             }
+            Self::HiddenCatchUp => {
+                "setWatches tells what was missed only to those who may read the node; the reference \
+                 filters events of live watches, not these. It is asked itself whether the client may"
+            }
         }
     }
 }
 
 /// Differences that are avoided rather than accepted: the reference does not survive them, or its answer
 /// is a race, so the generator never asks.
-const NEVER_ASKED: [&str; 8] = [
+const NEVER_ASKED: [&str; 9] = [
     "createTTL outside of a multi with a mode that has no TTL and a negative TTL (kills the reference)",
     "quota nodes with text that is not a list of numbers (kills the reference when usage changes)",
     "writes behind a setACL in one packet (judged by the old or the new ACL, a race)",
+    "writes behind a setWatches in one packet (who may read what it told is asked after the packet)",
     "two writes in one packet under enforced quotas (judged by applied usage, a race)",
     "(asked, but not compared) requests behind a closeSession: -12, -112 or no answer, a race",
     "addWatch with a null path (the reference keeps a watch on null; we refuse the request)",

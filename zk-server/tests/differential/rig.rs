@@ -2,6 +2,7 @@
 //! that both see the same requests in the same order. A connection exists on both sides or on neither.
 
 mod admin;
+mod catch_up;
 mod steps;
 
 use crate::coverage::Coverage;
@@ -311,8 +312,9 @@ impl Rig {
         &mut self,
         slot: usize,
         asks: &[Ask],
-        heard: [Vec<Heard>; 2],
+        mut heard: [Vec<Heard>; 2],
     ) -> Result<Vec<Seen>, Difference> {
+        self.excuse_catch_up(slot, asks, &mut heard);
         let [a, b] = &heard;
         let mut seen = [Vec::new(), Vec::new()];
         for index in 0..a.len().max(b.len()) {

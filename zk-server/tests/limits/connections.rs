@@ -40,6 +40,27 @@ fn connections_in_total() {
     check_seats(&scene, 3, "limit_connections");
 }
 
+/// However many come in the same moment: those let in are counted before the next one is looked at.
+#[test]
+fn connections_in_a_burst() {
+    for round in 0..10 {
+        let scene = Scene::start(|config| {
+            if round % 2 == 0 {
+                config.limits.max_client_cnxns = Some(5);
+            } else {
+                config.limits.max_cnxns = Some(5);
+            }
+        });
+        let hello = hello_of(45);
+        // The kernel takes them all; the server finds them together.
+        let mut dialled: Vec<_> = (0..100).map(|_| scene.dial()).collect();
+        let served = dialled
+            .iter_mut()
+            .map(|stream| write_frame(stream, &hello).is_ok() && read_frame(stream).is_ok());
+        assert_eq!(served.filter(|&served| served).count(), 5);
+    }
+}
+
 #[test]
 fn the_connection_throttle_has_so_many_tokens() {
     let scene = Scene::start(|config| {
@@ -127,8 +148,8 @@ fn a_handshake_has_a_deadline() {
     });
 }
 
-/// A handshake with a frame of that many bytes.
-fn hello(scene: &Scene, size: usize) -> bool {
+/// A handshake of that many bytes.
+fn hello_of(size: usize) -> Vec<u8> {
     let request = ConnectRequest {
         protocol_version: 0,
         last_zxid_seen: Zxid::ZERO,
@@ -140,9 +161,14 @@ fn hello(scene: &Scene, size: usize) -> bool {
     let mut payload = Vec::new();
     request.encode(&mut payload);
     assert_eq!(payload.len(), size);
+    payload
+}
+
+/// Whether the server answers such a handshake.
+fn hello(scene: &Scene, size: usize) -> bool {
     let mut stream = scene.dial();
     // The server may hang up before it has read everything.
-    write_frame(&mut stream, &payload).is_ok() && read_frame(&mut stream).is_ok()
+    write_frame(&mut stream, &hello_of(size)).is_ok() && read_frame(&mut stream).is_ok()
 }
 
 #[test]

@@ -522,6 +522,17 @@ fn sasl_between_servers() {
 }
 
 #[test]
+fn addresses_that_are_none() {
+    check(
+        Case::fine("clientPortAddress=[::1"),
+        expect![[r#"
+            zoo.cfg:3: clientPortAddress: [::1: invalid IPv6 address (allowed: a host name or address)
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
 fn addresses_without_ports() {
     check(
         Case::file("dataDir=/data\nclientPortAddress=10.0.0.1"),

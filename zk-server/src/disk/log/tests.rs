@@ -237,3 +237,34 @@ fn real_files_take_the_room_they_show() {
     );
     assert!(blocks * 512 >= 1 << 20, "{blocks} blocks");
 }
+
+#[test]
+fn under_load_the_mark_is_no_older_than_it_may_be() {
+    for seed in 0..32 {
+        let files = FaultyFiles::new(seed);
+        files.create_dir(Path::new(DIR)).unwrap();
+        let mut options = options();
+        options.mark_age = Duration::ZERO;
+        let (log, events) = start(&files, options);
+        let mut ended = 0;
+        for number in 1..=20 {
+            log.append(batch(number..=number)).unwrap();
+            let LogEvent::Persisted { through, .. } = events.recv().unwrap() else {
+                panic!("nothing else happens");
+            };
+            ended = through.to_wire();
+        }
+        // The thread makes the mark durable after it has told: the next batch shows that it has.
+        files.plan(Fault {
+            at: 1,
+            on: "log.1",
+            kind: FaultKind::Stop,
+        });
+        log.append(batch(21..=21)).unwrap();
+        assert!(matches!(events.recv().unwrap(), LogEvent::Failed(_)));
+        drop(log);
+        files.crash();
+        let mark = Mark::read(&files, Path::new(DIR)).unwrap().unwrap();
+        assert_eq!(mark.zxid, zxid(ended));
+    }
+}

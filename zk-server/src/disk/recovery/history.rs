@@ -9,14 +9,14 @@ use zk_proto::Zxid;
 
 /// Where a replay stands.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct History {
+pub struct History {
     snapshot: Zxid,
     last: Zxid,
 }
 
 /// What a transaction is to the replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub enum Place {
     /// The snapshot holds it.
     Held,
     /// It is the next one.
@@ -29,7 +29,7 @@ pub(super) enum Place {
 
 impl History {
     /// Begins after a snapshot.
-    pub(super) const fn after(snapshot: Zxid) -> Self {
+    pub const fn after(snapshot: Zxid) -> Self {
         Self {
             snapshot,
             last: snapshot,
@@ -37,12 +37,12 @@ impl History {
     }
 
     /// The last transaction, in the snapshot or replayed.
-    pub(super) const fn last(&self) -> Zxid {
+    pub const fn last(&self) -> Zxid {
         self.last
     }
 
     /// Places the next transaction found, and counts it if it is the next one.
-    pub(super) fn place(&mut self, zxid: Zxid) -> Place {
+    pub fn place(&mut self, zxid: Zxid) -> Place {
         if zxid <= self.snapshot && self.last == self.snapshot {
             return Place::Held;
         }

@@ -37,7 +37,7 @@ pub mod tail;
 mod tests;
 
 pub use error::{RecoveryError, SkipReason, Skipped};
-pub use history::follows;
+pub use history::{History, Place, follows};
 
 use crate::disk::files::{Entry, Files, Kind};
 use crate::disk::mark::{MARK_NAME, Mark};
@@ -146,6 +146,9 @@ pub struct Recovered {
     pub removed: Vec<PathBuf>,
     /// Snapshots that could not be used.
     pub skipped: Vec<Skipped>,
+    /// Whether the tree may still be a mixture: its snapshot has no digest, as one from a leader has none,
+    /// and no transaction behind it had one that agreed.
+    pub doubtful: bool,
     /// How long the snapshot took.
     pub restore_time: Duration,
     /// How long the replay took.
@@ -210,6 +213,7 @@ pub fn recover(
             .collect(),
         removed,
         skipped,
+        doubtful: done.doubtful,
         restore_time,
         replay_time: began.elapsed(),
     };

@@ -24,6 +24,8 @@
 //! too. A batch that was finished has its seal, and then C judges what is before it; after a kill the
 //! mark is exact, and H is about the last batch only.
 //!
+//! What it takes for H to drop what was acknowledged is in docs/DECISIONS.md.
+//!
 //! A mark that vouches for no record (the file was just begun) is no reason for C: E and F come first.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 

@@ -16,6 +16,7 @@
 mod packing;
 mod read;
 mod stream;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -25,6 +26,7 @@ pub use read::{
     Damage, Refusal, SnapshotEnd, SnapshotError, SnapshotLimits, SnapshotSink, TreeDigest,
     looks_whole, read_snapshot,
 };
+pub use sync::{SYNC_SIGNATURE, read_sync};
 pub use verify::verify_snapshot;
 pub use write::{
     Pushed, SnapshotEvent, SnapshotFailure, SnapshotFile, SnapshotTrailer, SnapshotWriter,

@@ -79,6 +79,18 @@ pub struct SnapshotEnd {
     pub bytes: u64,
     /// How many nodes it has.
     pub nodes: u64,
+    /// The latest transaction that any of its nodes names.
+    pub newest: Zxid,
+}
+
+impl SnapshotEnd {
+    /// Up to which transaction a snapshot of this name may hold changes. Java's are written while the tree
+    /// changes: what stands behind the nodes tells when that ended. Without it nobody knows.
+    pub fn reach(&self, name: Zxid) -> Option<Zxid> {
+        let stamp = self.digest.map(|digest| digest.zxid);
+        let told = stamp.max(self.last_zxid).filter(|told| *told >= name)?;
+        Some(told.max(self.newest))
+    }
 }
 
 /// Why a snapshot cannot be used.
@@ -129,6 +141,9 @@ pub enum Damage {
     /// There are more bytes than any snapshot has.
     #[error("more data than is allowed")]
     TooMuch,
+    /// A peer's snapshot does not end as one.
+    #[error("another signature than a peer's snapshot has")]
+    Signature,
     /// There is something behind the end.
     #[error("unknown data behind the end")]
     Trailing,
@@ -187,34 +202,50 @@ fn read_stream<R: Read>(
     if !stream.array::<HEADER_LEN>()?.starts_with(&MAGIC) {
         return Err(stream.damaged(Damage::Magic));
     }
+    let (nodes, newest) = read_middle(&mut stream, sink)?;
+    let expected = stream.sum();
+    if stream.i64()? != expected || stream.array::<{ SLASH.len() }>()? != SLASH {
+        return Err(stream.damaged(Damage::Seal));
+    }
+    let sections = read_sections(&mut stream)?;
+    Ok(SnapshotEnd {
+        bytes: stream.at(),
+        nodes,
+        newest,
+        ..sections
+    })
+}
+
+/// Sessions, ACLs and nodes up to the "/" behind them: what a file and a peer's snapshot have in common.
+/// Returns how many nodes there are, and the latest zxid found in them.
+pub(super) fn read_middle<R: Read>(
+    stream: &mut Stream<R>,
+    sink: &mut dyn SnapshotSink,
+) -> Result<(u64, Zxid), SnapshotError> {
     for _ in 0..stream.count()? {
         let (session, timeout) = (SessionId::from_wire(stream.i64()?), stream.i32()?);
-        accepted(&stream, sink.session(session, timeout))?;
+        accepted(stream, sink.session(session, timeout))?;
     }
     for _ in 0..stream.count()? {
         let id = stream.i64()?;
-        let acl = read_acl(&mut stream)?;
-        accepted(&stream, sink.acl(id, acl))?;
+        let acl = read_acl(stream)?;
+        accepted(stream, sink.acl(id, acl))?;
     }
-    let mut nodes = 0;
+    let (mut nodes, mut newest) = (0, Zxid::ZERO);
     loop {
         let path = stream.string()?;
         if path == "/" {
-            break;
+            return Ok((nodes, newest));
         }
         let data = stream.buffer()?.map(Bytes::copy_from_slice);
         let acl = stream.i64()?;
         let stat = stream.array::<{ StoredStat::WIRE_LEN }>()?;
         let stat = StoredStat::decode(&mut Reader::new(&stat))
             .map_err(|_| stream.damaged(Damage::CutOff))?;
-        accepted(&stream, sink.node(&path, data, acl, stat))?;
+        accepted(stream, sink.node(&path, data, acl, stat))?;
+        newest = newest.max(stat.czxid).max(stat.mzxid).max(stat.pzxid);
         nodes += 1;
     }
-    let expected = stream.sum();
-    if stream.i64()? != expected || stream.array::<{ SLASH.len() }>()? != SLASH {
-        return Err(stream.damaged(Damage::Seal));
-    }
-    read_sections(&mut stream, nodes)
 }
 
 fn accepted<R: Read>(stream: &Stream<R>, answer: Result<(), Refusal>) -> Result<(), SnapshotError> {
@@ -223,8 +254,12 @@ fn accepted<R: Read>(stream: &Stream<R>, answer: Result<(), Refusal>) -> Result<
 }
 
 fn read_acl<R: Read>(stream: &mut Stream<R>) -> Result<Vec<Acl>, SnapshotError> {
-    let mut acl = Vec::new();
+    let (mut acl, begin) = (Vec::new(), stream.at());
     for _ in 0..stream.count()? {
+        // It came in one request once. An entry takes more memory than it takes bytes, and packed ones nearly none.
+        if stream.at() - begin > stream.field_limit() as u64 {
+            return Err(stream.damaged(Damage::Length));
+        }
         let perms = zk_proto::Perms(stream.i32()?);
         acl.push(Acl {
             perms,
@@ -237,10 +272,7 @@ fn read_acl<R: Read>(stream: &mut Stream<R>) -> Result<Vec<Acl>, SnapshotError> 
 
 /// The sections are optional and do not say what they are: which are there follows from the length, and
 /// every one ends with a seal over everything before it.
-fn read_sections<R: Read>(
-    stream: &mut Stream<R>,
-    nodes: u64,
-) -> Result<SnapshotEnd, SnapshotError> {
+fn read_sections<R: Read>(stream: &mut Stream<R>) -> Result<SnapshotEnd, SnapshotError> {
     let sections = stream.rest(MAX_SECTIONS)?;
     let mut left = sections.as_slice();
     let mut end = SnapshotEnd::default();
@@ -264,11 +296,7 @@ fn read_sections<R: Read>(
     if !left.is_empty() {
         return Err(stream.damaged(Damage::Trailing));
     }
-    Ok(SnapshotEnd {
-        bytes: stream.at(),
-        nodes,
-        ..end
-    })
+    Ok(end)
 }
 
 const LAST_ZXID_LEN: usize = 8;

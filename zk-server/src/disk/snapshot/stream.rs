@@ -36,6 +36,11 @@ impl<R: Read> Stream<R> {
         self.at
     }
 
+    /// The longest string or buffer that is believed.
+    pub(super) const fn field_limit(&self) -> usize {
+        self.field_limit
+    }
+
     /// The checksum of all taken so far.
     pub(super) fn sum(&self) -> i64 {
         i64::from(self.sum.finish())

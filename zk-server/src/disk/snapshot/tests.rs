@@ -1,6 +1,7 @@
 use super::*;
 use crate::disk::fake::{Fault, FaultKind, FaultyFiles};
 use crate::disk::files::{Files, RealFiles, read_all};
+use crate::disk::leave::Leave;
 use crate::disk::names::{Compression, FileName};
 use crate::disk::testing::{DIRECTORIES, Memory, recorded, testdata};
 use bytes::Bytes;
@@ -46,7 +47,7 @@ fn write(
             break;
         }
     }
-    writer.finish(trailer);
+    let _ended = writer.finish(trailer);
     outcome.recv().unwrap()
 }
 
@@ -171,7 +172,13 @@ fn what_unpacks_to_too_much_is_refused() {
         field: 1 << 21,
         total: 1 << 19,
     };
-    let error = verify_snapshot(&files, &Path::new(DIR).join("snapshot.0.gz"), limits).unwrap_err();
+    let error = verify_snapshot(
+        &files,
+        &Path::new(DIR).join("snapshot.0.gz"),
+        limits,
+        &Leave::default(),
+    )
+    .unwrap_err();
     let damage = SnapshotError::Damaged {
         at: 32,
         damage: Damage::TooMuch,
@@ -238,11 +245,12 @@ fn a_snapshot_that_fails_leaves_the_old_ones_and_nothing_else() {
             );
             files.crash();
             let path = Path::new(DIR).join("snapshot.33");
-            verify_snapshot(&files, &path, SnapshotLimits::default()).unwrap();
+            verify_snapshot(&files, &path, SnapshotLimits::default(), &Leave::default()).unwrap();
             match event {
                 SnapshotEvent::Written(written) => {
                     let path = Path::new(DIR).join(written.name);
-                    verify_snapshot(&files, &path, SnapshotLimits::default()).unwrap();
+                    verify_snapshot(&files, &path, SnapshotLimits::default(), &Leave::default())
+                        .unwrap();
                     break;
                 }
                 SnapshotEvent::Failed(failure) => {
@@ -295,4 +303,80 @@ fn a_snapshot_given_up_ends_by_itself() {
     assert!(matches!(outcome.recv().unwrap(), SnapshotEvent::Aborted(_)));
     assert_eq!(files.list(Path::new(DIR)).unwrap(), []);
     assert_eq!(writer.push(Bytes::from_static(b"more")), Pushed::Gone);
+}
+
+/// What `ours` says about a packed file whose unpacked form is these bytes and then zeros without end.
+fn bomb(head: &[u8]) -> SnapshotError {
+    use std::io::Write;
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gz.write_all(&header()).unwrap();
+    gz.write_all(head).unwrap();
+    for _ in 0..64 {
+        gz.write_all(&vec![0; 1 << 20]).unwrap();
+    }
+    let bytes = gz.finish().unwrap();
+    assert!(bytes.len() < 100_000, "it is small");
+    let files = FaultyFiles::new(1);
+    files.create_dir(Path::new(DIR)).unwrap();
+    let path = Path::new(DIR).join("snapshot.0.gz");
+    files.create(&path).unwrap().write_at(0, &bytes).unwrap();
+    let limits = SnapshotLimits::default();
+    verify_snapshot(&files, &path, limits, &Leave::default()).unwrap_err()
+}
+
+#[test]
+fn a_small_file_that_unpacks_to_much_is_refused_where_it_stops_making_sense() {
+    let many = i32::MAX.to_be_bytes();
+    let none = [0; 4];
+    let cases: [(&str, Vec<u8>, u64); 5] = [
+        ("one node again and again", [none, none].concat(), 1 << 10),
+        ("sessions", many.to_vec(), 1 << 10),
+        ("ACL lists", [none, many].concat(), 1 << 10),
+        (
+            "entries of an ACL",
+            [none.as_slice(), &[0, 0, 0, 1], &[0; 8], &many].concat(),
+            3 << 20,
+        ),
+        (
+            "data",
+            [none.as_slice(), &none, &none, &many].concat(),
+            1 << 10,
+        ),
+    ];
+    for (what, head, bound) in cases {
+        let error = bomb(&head);
+        let (SnapshotError::Damaged { at, .. } | SnapshotError::Refused { at, .. }) = error else {
+            panic!("{what}: {error}");
+        };
+        assert!(at < bound, "{what}: {error}");
+    }
+}
+
+#[test]
+fn a_tree_of_equal_nodes_is_no_bomb() {
+    let data = Bytes::from(vec![0; 100_000]);
+    let stat = zk_proto::StoredStat::default();
+    let mut memory = Memory::default();
+    memory.nodes.push((String::new(), None, -1, stat));
+    for number in 0..200 {
+        memory
+            .nodes
+            .push((format!("/n{number}"), Some(data.clone()), -1, stat));
+    }
+    for (suffix, compression) in [("gz", Compression::Gzip), ("snappy", Compression::Snappy)] {
+        let files = FaultyFiles::new(1);
+        let trailer = SnapshotTrailer::default();
+        write(&files, Zxid::ZERO, compression, &memory.image(), trailer);
+        let bytes = read_all(
+            &files,
+            &Path::new(DIR).join(format!("snapshot.0.{suffix}")),
+            1 << 24,
+        );
+        let bytes = bytes.unwrap();
+        assert!(bytes.len() < 2_000_000, "{} of twenty million", bytes.len());
+        assert_eq!(
+            read(&format!("snapshot.0.{suffix}"), &bytes).unwrap().1,
+            memory
+        );
+    }
 }

@@ -7,21 +7,32 @@ use super::read::{
     Refusal, SnapshotEnd, SnapshotError, SnapshotLimits, SnapshotSink, read_snapshot,
 };
 use crate::disk::files::Files;
+use crate::disk::leave::Leave;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::path::Path;
 use zk_proto::{Acl, SessionId, StoredStat, path};
 
-/// Reads a snapshot to its last seal, to know whether it can be restored.
+/// Reads a snapshot to its last seal, to know whether it can be restored. Whoever is asked to leave finds
+/// nothing out: reading it was interrupted.
 pub fn verify_snapshot(
     files: &dyn Files,
     path: &Path,
     limits: SnapshotLimits,
+    leave: &Leave,
 ) -> Result<SnapshotEnd, SnapshotError> {
-    let mut checks = Checks::default();
-    let end = read_snapshot(files, path, limits, &mut checks)?;
+    let mut checks = Checks {
+        leave: leave.clone(),
+        ..Checks::default()
+    };
+    let read = read_snapshot(files, path, limits, &mut checks);
+    if leave.is_asked() {
+        return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+    }
+    let end = read?;
     if checks.paths.is_empty() {
         let (at, reason) = (end.bytes, "there is no root".into());
         return Err(SnapshotError::Refused { at, reason });
@@ -36,6 +47,7 @@ struct Checks {
     /// Of each path a hash that nobody can foresee: a false alarm only keeps a file longer.
     paths: HashSet<u64>,
     hasher: RandomState,
+    leave: Leave,
 }
 
 fn check(fine: bool, otherwise: impl FnOnce() -> String) -> Result<(), Refusal> {
@@ -60,6 +72,7 @@ impl SnapshotSink for Checks {
     }
 
     fn node(&mut self, name: &str, _: Option<Bytes>, _: i64, _: StoredStat) -> Result<(), Refusal> {
+        check(!self.leave.is_asked(), || "nobody waits for it".to_owned())?;
         let is_root = name.is_empty();
         check(is_root == self.paths.is_empty(), || {
             "the root is not the first node and the only root".to_owned()

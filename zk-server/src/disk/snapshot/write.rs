@@ -190,14 +190,15 @@ impl SnapshotWriter {
         self.pieces.as_ref().is_some_and(send)
     }
 
-    /// Says that this was all. Does not wait for the disk, except behind [`SnapshotWriter::push_waiting`].
-    pub fn finish(mut self, trailer: SnapshotTrailer) {
+    /// Says that this was all. Does not wait for the disk, except behind [`SnapshotWriter::push_waiting`]:
+    /// the thread ends by itself, and says so. Who lets go of the directory waits for it.
+    #[must_use]
+    pub fn finish(mut self, trailer: SnapshotTrailer) -> Option<JoinHandle<()>> {
         if let Some(pieces) = self.pieces.take() {
             // If the thread is gone it has told why.
             drop(pieces.send(Piece::End(trailer)));
         }
-        // The thread ends by itself, and says so.
-        self.thread = None;
+        self.thread.take()
     }
 
     /// Gives it up and does not wait until nothing is left of it: the event tells.

@@ -1,6 +1,7 @@
 //! What the words ask a server. The server answers from what it has; the words only print.
 
 use crate::metrics::{ConnectionView, Metrics};
+use crate::tree::QuotaAmount;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use zk_proto::{SessionId, Zxid};
@@ -169,19 +170,16 @@ pub struct LeaderGauges {
     pub uptime_ms: u64,
 }
 
-/// The quota of one top-level node; -1 is none.
+/// The quotas of one top-level node together. A limit of -1 is none, and Java adds and shows it like any
+/// other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// The top-level node, without slash.
     pub namespace: String,
-    /// Nodes allowed.
-    pub count_limit: i64,
-    /// Nodes there.
-    pub count_usage: i64,
-    /// Bytes allowed.
-    pub bytes_limit: i64,
-    /// Bytes there.
-    pub bytes_usage: i64,
+    /// What is allowed; none if only usage is kept.
+    pub limit: Option<QuotaAmount>,
+    /// What is there; none if nobody keeps count.
+    pub usage: Option<QuotaAmount>,
 }
 
 /// One connection.

@@ -1,7 +1,7 @@
 //! Four-letter words: a text answer on the client port, then the end of the connection.
 //!
 //! Whoever reads the first four bytes of a connection asks [`Word::parse`]; with `Some`, he reads
-//! [`Word::more_bytes`] more, calls [`answer`], sends the text, carries out what it says under `then`, and
+//! [`Whitelist::more_bytes`] more, calls [`answer`], sends the text, carries out what it says under `then`, and
 //! closes. Everything here is text made of facts: nothing is counted, read from a socket or logged. Facts
 //! are asked for only by the words that show them, so `ruok` costs nothing, and the long reports stop asking
 //! at [`Facts::report_limit`].
@@ -51,7 +51,7 @@ pub enum Then {
 
 const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
 
-/// Answers a word. `more` is what followed it, as many bytes as [`Word::more_bytes`] asked for.
+/// Answers a word. `more` is what followed it, as many bytes as [`Whitelist::more_bytes`] asked for.
 pub fn answer(word: Word, more: [u8; 8], whitelist: &Whitelist, facts: &dyn Facts) -> Answer {
     if !whitelist.allows(word) {
         let text = format!("{word} is not executed because it is not in the whitelist.\n");

@@ -6,6 +6,7 @@ use crate::metrics::{
     LABEL_CAPACITY, OTHER_LABEL, for_each_key, java_double, max_file_descriptors,
     open_file_descriptors, printable,
 };
+use crate::tree::QuotaAmount;
 use std::fmt;
 
 pub(super) fn mntr(facts: &dyn Facts, out: &mut Report) {
@@ -122,31 +123,18 @@ fn quotas(gauges: &Gauges, out: &mut Report) {
         .split_at(gauges.quotas.len().min(LABEL_CAPACITY));
     for quota in shown {
         let namespace = printable(&quota.namespace);
-        let values = [
-            ("count_limit", quota.count_limit),
-            ("count_usage", quota.count_usage),
-            ("bytes_limit", quota.bytes_limit),
-            ("bytes_usage", quota.bytes_usage),
-        ];
-        // A limit of -1 is none, and Java does not show it.
-        for (what, value) in values.into_iter().filter(|(_, value)| *value >= 0) {
-            key(
-                out,
-                &format!("{namespace}_quota_{what}_per_namespace"),
-                value,
-            );
+        for (what, amount) in [("limit", quota.limit), ("usage", quota.usage)] {
+            let Some(amount) = amount else { continue };
+            for (of, value) in [("count", amount.count), ("bytes", amount.bytes)] {
+                let name = format!("{namespace}_quota_{of}_{what}_per_namespace");
+                key(out, &name, value);
+            }
         }
     }
     if !rest.is_empty() {
-        let total = |value: fn(&super::Quota) -> i64| {
-            rest.iter()
-                .map(value)
-                .fold(0i64, |sum, next| sum.saturating_add(next.max(0)))
-        };
-        let (count, bytes) = (
-            total(|quota| quota.count_usage),
-            total(|quota| quota.bytes_usage),
-        );
+        let usage = rest.iter().filter_map(|quota| quota.usage);
+        let usage = usage.fold(QuotaAmount::default(), |sum, next| sum + next);
+        let (count, bytes) = (usage.count, usage.bytes);
         key(
             out,
             &format!("{OTHER_LABEL}_quota_count_usage_per_namespace"),

@@ -74,11 +74,6 @@ words! {
 }
 
 impl Word {
-    /// How many bytes after the word belong to it.
-    pub const fn more_bytes(self) -> usize {
-        if matches!(self, Self::Stmk) { 8 } else { 0 }
-    }
-
     const fn bit(self) -> u32 {
         1 << self as u32
     }
@@ -115,6 +110,16 @@ impl Whitelist {
     /// Whether a word is answered.
     pub const fn allows(self, word: Word) -> bool {
         self.0 & word.bit() != 0
+    }
+
+    /// How many bytes after a word belong to it. A word that is not answered has none: nobody waits for
+    /// them before he refuses it.
+    pub const fn more_bytes(self, word: Word) -> usize {
+        if matches!(word, Word::Stmk) && self.allows(word) {
+            8
+        } else {
+            0
+        }
     }
 }
 
@@ -163,7 +168,14 @@ mod tests {
         }
         assert_eq!(Word::parse(*b"RUOK"), None);
         assert_eq!(Word::parse([0, 0, 0, 45]), None);
-        assert_eq!(Word::Stmk.more_bytes(), 8);
+    }
+
+    #[test]
+    fn a_refused_word_is_not_waited_for() {
+        let more = |list| Whitelist::new(list, false).more_bytes(Word::Stmk);
+        assert_eq!(more(Some("stmk")), 8);
+        assert_eq!(more(Some("gtmk")), 0);
+        assert_eq!(Whitelist::new(Some("*"), false).more_bytes(Word::Gtmk), 0);
     }
 
     proptest! {

@@ -1,6 +1,6 @@
 //! Limits: what is too long to be proposed, and quotas.
 
-use super::super::Rules;
+use super::super::{QuotaAmount, QuotaTotals, Rules};
 use super::scene::{Scene, create, create_op, delete, set};
 use zk_proto::txn::{Txn, TxnRecord};
 use zk_proto::{ErrorCode, MultiOp, OpCode, Reply, Request, Version};
@@ -171,4 +171,47 @@ fn hard_quotas_refuse_where_they_are_enforced() {
             "{limits}"
         );
     }
+}
+
+/// Java adds an absent limit as the -1 that stands for it.
+#[test]
+fn quotas_are_added_up_by_top_level_node() {
+    let mut scene = Scene::new(Rules::default());
+    for path in [
+        "/q",
+        "/t",
+        "/t/u",
+        "/zookeeper/quota/q",
+        "/zookeeper/quota/t",
+        "/zookeeper/quota/t/u",
+    ] {
+        scene.run(&create(path, 0)).unwrap();
+    }
+    for (path, data) in [
+        (
+            "/q/zookeeper_limits",
+            &b"count=2,bytes=-1=;countHardLimit=9"[..],
+        ),
+        ("/q/zookeeper_stats", b"count=1,bytes=0"),
+        ("/t/zookeeper_limits", b"bytes=5"),
+        ("/t/u/zookeeper_limits", b"count=7,bytes=-1"),
+        ("/t/u/zookeeper_stats", b"count=4"),
+        ("/zookeeper_limits", b"count=4"),
+    ] {
+        let path = format!("/zookeeper/quota{path}");
+        let mut create = create_op(OpCode::Create, &path, 0);
+        create.data = Some(data);
+        scene.run(&Request::Create(create)).unwrap();
+    }
+    scene.run(&create("/t/u/v", 0)).unwrap();
+    let amount = |count, bytes| Some(QuotaAmount { count, bytes });
+    let totals = |limit, usage| QuotaTotals { limit, usage };
+    let found: Vec<_> = scene.tree.quota_totals().into_iter().collect();
+    assert_eq!(
+        found,
+        [
+            ("q".to_owned(), totals(amount(9, -1), amount(1, 4))),
+            ("t".to_owned(), totals(amount(6, 4), amount(2, 8))),
+        ]
+    );
 }

@@ -1,9 +1,10 @@
 //! Who is told what: against a list of everyone who waits, and case by case.
 
-use super::super::{Change, Missed, Rules, WatchTable, WatcherId, missed_event};
+use super::super::{Change, Missed, Rules, Wanted, WatchRoom, WatchTable, WatcherId, missed_event};
 use super::scene::{SESSION, Scene, create, delete, set};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use zk_proto::{AddWatchMode, EventType, Request, WatchLists, WatcherType, Zxid};
 
@@ -106,15 +107,31 @@ impl Naive {
         entries.copied().collect()
     }
 
-    /// Pairs of watcher and path in the data and in the child table.
-    fn pairs(&self, child: bool) -> usize {
-        let in_table = |kind: Kind| match kind {
+    /// What stands in the data or in the child table.
+    fn table(&self, child: bool) -> impl Iterator<Item = &(u64, &'static str, Kind)> {
+        let in_table = move |kind: Kind| match kind {
             Kind::Data | Kind::Recursive => !child,
             Kind::Child => child,
             Kind::Persistent => true,
         };
-        let pairs = self.0.iter().filter(|e| in_table(e.2)).map(|e| (e.0, e.1));
-        pairs.collect::<std::collections::BTreeSet<_>>().len()
+        self.0.iter().filter(move |e| in_table(e.2))
+    }
+
+    /// Pairs of watcher and path in the data or in the child table.
+    fn pairs(&self, child: bool) -> usize {
+        let pairs = self.table(child).map(|e| (e.0, e.1));
+        pairs.collect::<BTreeSet<_>>().len()
+    }
+
+    fn room(&self) -> WatchRoom {
+        let of_table = |child| {
+            let paths: BTreeSet<_> = self.table(child).map(|e| e.1).collect();
+            WatchRoom {
+                watches: self.pairs(child),
+                bytes: paths.into_iter().map(str::len).sum(),
+            }
+        };
+        of_table(false) + of_table(true)
     }
 }
 
@@ -151,12 +168,19 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn add(table: &mut WatchTable, id: WatcherId, path: &str, kind: Kind) {
-    match kind {
-        Kind::Data => table.watch_data(id, path),
-        Kind::Child => table.watch_children(id, path),
-        Kind::Persistent => table.add(id, path, AddWatchMode::Persistent),
-        Kind::Recursive => table.add(id, path, AddWatchMode::PersistentRecursive),
-    }
+    let wanted = match kind {
+        Kind::Data => Wanted::Data,
+        Kind::Child => Wanted::Children,
+        Kind::Persistent => Wanted::Added(AddWatchMode::Persistent),
+        Kind::Recursive => Wanted::Added(AddWatchMode::PersistentRecursive),
+    };
+    let expected = table.room_of(id) + table.missing(id, path, wanted);
+    table.watch(id, path, wanted);
+    assert_eq!(
+        table.room_of(id),
+        expected,
+        "what is missing is what is added"
+    );
 }
 
 proptest! {
@@ -192,6 +216,7 @@ proptest! {
             prop_assert_eq!(table.by_path().map(|(_, ids)| ids.count()).sum::<usize>(),
                 naive.pairs(false));
             prop_assert_eq!(table.is_empty(), naive.0.is_empty());
+            prop_assert_eq!(table.room(), naive.room());
         }
     }
 }
@@ -199,9 +224,9 @@ proptest! {
 #[test]
 fn a_deletion_is_told_once_but_uses_up_both_watches() {
     let mut table = WatchTable::new();
-    table.watch_data(ONE, "/a");
-    table.watch_children(ONE, "/a");
-    table.watch_children(TWO, "/a");
+    table.watch(ONE, "/a", Wanted::Data);
+    table.watch(ONE, "/a", Wanted::Children);
+    table.watch(TWO, "/a", Wanted::Children);
     let deleted = |id| (id, EventType::Deleted, "/a".to_owned());
     assert_eq!(
         fire(&mut table, EventType::Deleted, "/a"),
@@ -211,12 +236,34 @@ fn a_deletion_is_told_once_but_uses_up_both_watches() {
 }
 
 #[test]
+fn a_path_is_held_once_however_many_watch_it() {
+    let mut table = WatchTable::new();
+    table.watch(ONE, "/abc", Wanted::Data);
+    table.watch(TWO, "/abc", Wanted::Data);
+    table.watch(TWO, "/abc", Wanted::Children);
+    assert_eq!(table.room_of(ONE), WatchRoom::of("/abc", 1));
+    assert_eq!(table.room_of(TWO), WatchRoom::of("/abc", 2));
+    let room = WatchRoom {
+        watches: 3,
+        bytes: 8,
+    };
+    assert_eq!(table.room(), room, "once in each of the two tables");
+    table.forget(TWO);
+    assert_eq!(table.room(), WatchRoom::of("/abc", 1));
+    fire(&mut table, EventType::DataChanged, "/abc");
+    assert_eq!(table.room(), WatchRoom::default());
+}
+
+#[test]
 fn several_modes_on_one_path_are_one_event_and_only_one_is_used_up() {
     let mut table = WatchTable::new();
     for kind in [Kind::Data, Kind::Data, Kind::Persistent, Kind::Recursive] {
         add(&mut table, ONE, "/a", kind);
     }
-    assert_eq!((table.counts().watches, table.count_of(ONE)), (1, 2));
+    assert_eq!(
+        (table.counts().watches, table.room_of(ONE)),
+        (1, WatchRoom::of("/a", 2))
+    );
     for _ in 0..2 {
         assert_eq!(fire(&mut table, EventType::DataChanged, "/a").len(), 1);
     }
@@ -299,6 +346,12 @@ fn what_was_missed_is_told_and_what_was_not_is_watched_again() {
         recursive: vec!["/r".into()],
     };
     let (mut table, mut told) = (WatchTable::new(), Vec::new());
+    // "/p" stands in both tables.
+    let room = WatchRoom {
+        watches: 6,
+        bytes: "/gone/old/zookeeper/p/p/r".len(),
+    };
+    assert_eq!(table.missing_of(tree, ONE, &lists), room);
     table.set_watches(tree, ONE, &lists, |event, path| {
         told.push((event, path.to_owned()));
     });
@@ -313,4 +366,11 @@ fn what_was_missed_is_told_and_what_was_not_is_watched_again() {
     assert_eq!(watched, ["/gone", "/old", "/p", "/r"]);
     assert!(table.has(ONE, "/zookeeper", WatcherType::Children));
     assert!(!table.has(ONE, "/old", WatcherType::Children));
+    assert_eq!((table.room(), table.room_of(ONE)), (room, room));
+    let nothing = WatchRoom::default();
+    assert_eq!(
+        table.missing_of(tree, ONE, &lists),
+        nothing,
+        "it is all there"
+    );
 }

@@ -67,6 +67,7 @@ struct Burst {
     asks: Vec<Ask>,
     writes: usize,
     acl_changed: bool,
+    watches_set: bool,
 }
 
 impl Generator {
@@ -146,11 +147,13 @@ impl Generator {
     fn admit(&self, burst: &mut Burst, ask: Ask) {
         let op = OpCode::from_wire(ask.op);
         let write = is_write(op);
-        if write && (burst.acl_changed || (self.quota && burst.writes > 0)) {
+        let settled = burst.acl_changed || burst.watches_set;
+        if write && (settled || (self.quota && burst.writes > 0)) {
             return;
         }
         burst.writes += usize::from(write);
         burst.acl_changed |= op == OpCode::SetAcl;
+        burst.watches_set |= matches!(op, OpCode::SetWatches | OpCode::SetWatches2);
         burst.asks.push(ask);
     }
 

@@ -8,6 +8,8 @@ ZK39_LIB=${ZK39_LIB:-/opt/zk39/lib}
 KAZOO_VERSION=2.11.0
 PYTEST_VERSION=8.3.4
 PYTEST_TIMEOUT_VERSION=2.3.1
+# kazoo's tests of its cache import it.
+OBJGRAPH_VERSION=3.6.2
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'interop: %s\n' "$*" >&2; exit 1; }

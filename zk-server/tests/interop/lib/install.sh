@@ -3,7 +3,8 @@
 DEBIAN_PACKAGES=(zookeeper zookeeper-bin libzookeeper-mt-dev libslf4j-java libservlet-api-java
     libcurator-client-java libcurator-framework-java libcurator-recipes-java libcurator-discovery-java
     default-jdk-headless gcc libc6-dev golang-go golang-github-samuel-go-zookeeper-dev)
-PYTHON_PACKAGES=("kazoo==$KAZOO_VERSION" "pytest==$PYTEST_VERSION" "pytest-timeout==$PYTEST_TIMEOUT_VERSION")
+PYTHON_PACKAGES=("kazoo==$KAZOO_VERSION" "pytest==$PYTEST_VERSION" "pytest-timeout==$PYTEST_TIMEOUT_VERSION"
+    "objgraph==$OBJGRAPH_VERSION")
 
 build_ours() {
     if [ -n "${ZK_SERVER_BIN:-}" ]; then
@@ -17,7 +18,7 @@ build_ours() {
 
 have_python() {
     PYTHONPATH=$WORK/python${PYTHONPATH:+:$PYTHONPATH} python3 - "$KAZOO_VERSION" <<'PY' 2>/dev/null
-import sys, kazoo.version, pytest, pytest_timeout
+import sys, kazoo.version, objgraph, pytest, pytest_timeout
 sys.exit(0 if kazoo.version.__version__ == sys.argv[1] else 1)
 PY
 }

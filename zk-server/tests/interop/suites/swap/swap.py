@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 
+import rollover
 from client import EXISTS, Client, buffer, create, delete, word
 from forest import NODES, Forest
 
@@ -232,6 +233,8 @@ def main():
     report, stage = Report(), Stage(os.environ["INTEROP_RUN"] + "/server", port)
     try:
         run(report, stage, Forest(seed=20))
+        stage = Stage(os.environ["INTEROP_RUN"] + "/rollover", port)
+        rollover.run(report, stage, Leg, ["java38"] + ["java39"] * JAVA39)
     except Exception:
         traceback.print_exc(file=sys.stdout)
         Report.failed += 1

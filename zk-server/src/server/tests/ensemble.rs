@@ -1,0 +1,387 @@
+//! Three servers in one process that are one ensemble: what is written through any of them is read on all.
+
+#[path = "../../../../tests/support/mod.rs"]
+mod support;
+
+use super::*;
+use crate::config::peers::{Ensemble, Member, Patience, PeerAddress, Role};
+use crate::replica::Rank;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use support::Client;
+use tempfile::TempDir;
+use zk_proto::{Request, ServerId, Zxid};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Members of one ensemble, those that run and those that do not.
+struct Trio {
+    dirs: BTreeMap<i64, TempDir>,
+    ensembles: BTreeMap<i64, Ensemble>,
+    running: BTreeMap<i64, Server>,
+}
+
+/// A port nobody has now.
+fn free_port() -> u16 {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+fn member(id: i64, role: Role) -> Member {
+    Member {
+        id: ServerId::new(id),
+        role,
+        addresses: vec![PeerAddress {
+            host: "127.0.0.1".into(),
+            quorum_port: free_port(),
+            election_port: free_port(),
+        }],
+        client: None,
+    }
+}
+
+impl Trio {
+    async fn start(roles: &[Role]) -> Self {
+        let members: BTreeMap<_, _> = (1..)
+            .zip(roles)
+            .map(|(id, role)| (ServerId::new(id), member(id, *role)))
+            .collect();
+        let ensemble = |me| Ensemble {
+            me,
+            members: members.clone(),
+            groups: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            patience: Patience {
+                init_limit: 20,
+                sync_limit: 10,
+                connect_limit: None,
+                dial: Duration::from_secs(5),
+                redial: Duration::from_millis(100),
+                shortest_notification: Duration::from_millis(200),
+                longest_notification: Duration::from_secs(1),
+            },
+            leader_serves: true,
+            listen_on_all: false,
+        };
+        let mut trio = Self {
+            dirs: BTreeMap::new(),
+            ensembles: BTreeMap::new(),
+            running: BTreeMap::new(),
+        };
+        for id in members.keys() {
+            trio.dirs.insert(id.number(), tempfile::tempdir().unwrap());
+            trio.ensembles.insert(id.number(), ensemble(*id));
+            trio.restart(id.number()).await;
+        }
+        trio
+    }
+
+    async fn restart(&mut self, id: i64) {
+        let mut config = Config::in_process(self.dirs[&id].path());
+        config.sessions.tick_time = Duration::from_millis(500);
+        config.ensemble = Some(self.ensembles[&id].clone());
+        let files = Arc::new(RealFiles);
+        let server = Server::start_on(files, config).await.unwrap();
+        self.running.insert(id, server);
+    }
+
+    fn rank(&self, id: i64) -> Rank {
+        self.running[&id].replica.rank()
+    }
+
+    /// The end of a server's history, and the digest of its tree.
+    fn state(&self, id: i64) -> (Zxid, Option<u64>) {
+        let tree = self.running[&id].replica.tree();
+        (tree.last_zxid(), tree.digest())
+    }
+
+    async fn wait_until_equal(&self) {
+        self.wait_until("all have the same tree", |trio| {
+            let mut states = trio.running.keys().map(|id| trio.state(*id));
+            let first = states.next().unwrap();
+            states.all(|state| state == first)
+        })
+        .await;
+    }
+
+    /// A new disk in the place of the old one.
+    fn wipe(&mut self, id: i64) {
+        assert!(!self.running.contains_key(&id));
+        self.dirs.insert(id, tempfile::tempdir().unwrap());
+    }
+
+    /// Stops a server and waits until its directory is free.
+    async fn stop(&mut self, id: i64) {
+        let server = self.running.remove(&id).unwrap();
+        server.stop().await.unwrap();
+    }
+
+    async fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !holds(self) {
+            assert!(began.elapsed() < DEADLINE, "in vain: {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until all that run have a leader, and says who that is.
+    async fn leader(&self) -> i64 {
+        self.wait_until("all serve", |trio| {
+            let led = trio.running.keys().any(|id| trio.leads(*id));
+            led && trio.running.keys().all(|id| trio.rank(*id) != Rank::Nobody)
+        })
+        .await;
+        *self.running.keys().find(|id| self.leads(**id)).unwrap()
+    }
+
+    fn leads(&self, id: i64) -> bool {
+        matches!(self.rank(id), Rank::Leader(_))
+    }
+
+    fn address(&self, id: i64) -> SocketAddr {
+        self.running[&id].client_address().unwrap()
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+const THREE: [Role; 3] = [Role::Participant; 3];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_through_one_is_read_on_all() {
+    let trio = Trio::start(&THREE).await;
+    let leader = trio.leader().await;
+    let follower = 1 + leader % 3;
+    assert_eq!(trio.rank(follower), Rank::Follower);
+    let addresses = [1, 2, 3].map(|id| trio.address(id));
+    blocking(move || {
+        let mut clients = addresses.map(|address| Client::connect(address).unwrap());
+        for (number, client) in clients.iter_mut().enumerate() {
+            let path = format!("/by-{number}");
+            let made = client.create(&path, b"here", 0).unwrap();
+            assert_eq!(made, Ok(path.clone()));
+            assert_eq!(client.data(&path).unwrap(), Ok(b"here".to_vec()));
+            assert_eq!(client.create(&path, b"", 0).unwrap(), Err(-110));
+        }
+        for client in &mut clients {
+            let sync = Request::Sync { path: "/".into() };
+            client.call(&sync).unwrap().unwrap();
+            let mut children = client.children("/").unwrap().unwrap();
+            children.sort();
+            assert_eq!(children, ["by-0", "by-1", "by-2", "zookeeper"]);
+        }
+        let ids = clients.each_ref().map(|client| client.session.session);
+        assert_eq!(ids.map(|id| id.to_wire() >> 56), [1, 2, 3]);
+    })
+    .await;
+}
+
+/// Writes a number of nodes through a server.
+async fn write(address: SocketAddr, prefix: &'static str, count: usize) {
+    blocking(move || {
+        let mut client = Client::connect(address).unwrap();
+        for number in 0..count {
+            let path = format!("/{prefix}-{number}");
+            client.create(&path, b"data", 0).unwrap().unwrap();
+        }
+        client.call(&Request::CloseSession).unwrap().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_was_away_gets_what_it_missed() {
+    let mut trio = Trio::start(&THREE).await;
+    let leader = trio.leader().await;
+    let [away, there] = [1 + leader % 3, 1 + (leader + 1) % 3];
+    write(trio.address(leader), "early", 5).await;
+    trio.stop(away).await;
+    write(trio.address(there), "missed", 20).await;
+    trio.restart(away).await;
+    assert_eq!(trio.leader().await, leader, "who leads is not disturbed");
+    write(trio.address(away), "late", 5).await;
+    trio.wait_until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_with_an_empty_disk_gets_a_snapshot() {
+    let mut trio = Trio::start(&THREE).await;
+    trio.leader().await;
+    write(trio.address(1), "old", 50).await;
+    trio.wait_until_equal().await;
+    for id in [1, 2, 3] {
+        trio.stop(id).await;
+    }
+    trio.wipe(3);
+    for id in [1, 2, 3] {
+        trio.restart(id).await;
+    }
+    // A leader that has just started keeps nothing in memory that a learner could be given one by one.
+    trio.leader().await;
+    write(trio.address(3), "new", 5).await;
+    trio.wait_until_equal().await;
+    let (zxid, digest) = trio.state(3);
+    for id in [1, 2, 3] {
+        trio.stop(id).await;
+    }
+    trio.restart(3).await;
+    assert_eq!(trio.state(3), (zxid, digest), "it is durable (O6)");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_and_their_nodes_outlive_their_leader() {
+    let mut trio = Trio::start(&THREE).await;
+    let leads = trio.leader().await;
+    let [stays, serves] = [1 + leads % 3, 1 + (leads + 1) % 3];
+    let (first, leader) = (trio.address(stays), trio.address(leads));
+    let (follower, led) = blocking(move || {
+        let open = |address| {
+            let mut client = Client::connect(address).unwrap();
+            let path = format!("/of-{}", client.session.session);
+            client.create(&path, b"", 1).unwrap().unwrap();
+            client.session
+        };
+        (open(first), open(leader))
+    })
+    .await;
+    trio.stop(leads).await;
+    trio.leader().await;
+    let (first, second) = (trio.address(stays), trio.address(serves));
+    blocking(move || {
+        // One stays with its server, the other has to find a new one.
+        let mut stays = Client::resume(first, &follower).unwrap();
+        let mut moves = Client::resume(second, &led).unwrap();
+        assert_eq!(stays.session.session, follower.session);
+        assert_eq!(moves.session.session, led.session);
+        let paths = [&follower, &led].map(|session| format!("/of-{}", session.session));
+        for path in &paths {
+            assert_eq!(stays.data(path).unwrap(), Ok(Vec::new()));
+        }
+        stays.call(&Request::CloseSession).unwrap().unwrap();
+        let sync = Request::Sync { path: "/".into() };
+        moves.call(&sync).unwrap().unwrap();
+        assert_eq!(moves.data(&paths[0]).unwrap(), Err(-101));
+        assert_eq!(moves.data(&paths[1]).unwrap(), Ok(Vec::new()));
+    })
+    .await;
+    trio.wait_until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_moves_takes_its_session_with_it() {
+    let trio = Trio::start(&THREE).await;
+    trio.leader().await;
+    let [one, two, three] = [1, 2, 3].map(|id| trio.address(id));
+    blocking(move || {
+        let mut before = Client::connect(one).unwrap();
+        before.create("/mine", b"", 1).unwrap().unwrap();
+        for address in [three, two, one] {
+            let mut after = Client::resume(address, &before.session).unwrap();
+            assert_eq!(after.data("/mine").unwrap(), Ok(Vec::new()), "(P3)");
+            // Clients go on counting on their next connection, and servers rely on it: this one does not.
+            after.data("/mine").unwrap().unwrap();
+            after.create("/more", b"", 1).unwrap().unwrap();
+            // The old connection is closed, not answered (P16).
+            let stolen = before.create("/stolen", b"", 0);
+            assert!(stolen.is_err(), "from {address}: {stolen:?}");
+            let gone = Request::Delete {
+                path: "/more".into(),
+                version: -1,
+            };
+            after.call(&gone).unwrap().unwrap();
+            assert_eq!(after.data("/stolen").unwrap(), Err(-101));
+            before = after;
+        }
+        before.call(&Request::CloseSession).unwrap().unwrap();
+        let ended = Client::resume(two, &before.session).unwrap();
+        assert_eq!(
+            ended.session.timeout, 0,
+            "a closed session is gone for ever (P15)"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_learner_s_dead_client_expires_and_its_quiet_one_does_not() {
+    let trio = Trio::start(&THREE).await;
+    trio.leader().await;
+    let (one, three) = (trio.address(1), trio.address(3));
+    blocking(move || {
+        let connect = |address| {
+            let none = zk_proto::SessionId::NONE;
+            Client::connect_with(address, none, &[0; 16], 1000).unwrap()
+        };
+        let mut dead = connect(one);
+        dead.create("/dead", b"", 1).unwrap().unwrap();
+        let mut quiet = connect(one);
+        quiet.create("/quiet", b"", 1).unwrap().unwrap();
+        drop(dead);
+        let mut watcher = connect(three);
+        let began = Instant::now();
+        while watcher.data("/dead").unwrap().is_ok() {
+            assert!(began.elapsed() < DEADLINE);
+            // Reads are answered by the follower alone: only its pings tell the leader of them.
+            assert_eq!(quiet.data("/quiet").unwrap(), Ok(Vec::new()), "(P14)");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(began.elapsed() >= Duration::from_millis(500), "(P14)");
+        assert_eq!(watcher.data("/quiet").unwrap(), Ok(Vec::new()));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_observer_serves_and_does_not_vote() {
+    let roles = [Role::Participant, Role::Participant, Role::Observer];
+    let mut trio = Trio::start(&roles).await;
+    let leader = trio.leader().await;
+    assert_eq!(trio.rank(3), Rank::Observer);
+    write(trio.address(3), "through-an-observer", 10).await;
+    trio.wait_until_equal().await;
+    trio.stop(3 - leader).await;
+    trio.wait_until("the leader has lost its quorum", |trio| {
+        trio.rank(leader) == Rank::Nobody && trio.rank(3) == Rank::Nobody
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_multi_tells_the_same_on_every_member() {
+    let trio = Trio::start(&THREE).await;
+    trio.leader().await;
+    let addresses = [1, 2].map(|id| trio.address(id));
+    blocking(move || {
+        for (number, address) in addresses.into_iter().enumerate() {
+            let mut client = Client::connect(address).unwrap();
+            let path = format!("/multi-{number}");
+            let create = |op| {
+                zk_proto::MultiOp::Create(zk_proto::Create {
+                    op,
+                    path: format!("{path}{}", op.to_wire()).into(),
+                    data: Some(b"x"),
+                    acl: Some(vec![zk_proto::Acl::world(zk_proto::Perms::ALL).into()]),
+                    flags: 0,
+                    ttl: -1,
+                })
+            };
+            let ops = vec![
+                create(zk_proto::OpCode::Create),
+                create(zk_proto::OpCode::Create2),
+            ];
+            let answer = client.call(&Request::Multi(ops)).unwrap().unwrap();
+            let zk_proto::Reply::Multi(results) = answer else {
+                panic!("{answer:?}");
+            };
+            assert!(matches!(results[0], zk_proto::MultiResult::Create(_)));
+            let zk_proto::MultiResult::Create2(_, stat) = &results[1] else {
+                panic!("{results:?}");
+            };
+            assert_eq!(stat.data_length, 1);
+        }
+    })
+    .await;
+    trio.wait_until_equal().await;
+}

@@ -1,0 +1,3 @@
+mod ensemble;
+mod model;
+mod scenes;

@@ -1,0 +1,68 @@
+//! What a server is, whatever its role: its settings, its promises, its history.
+
+use crate::epochs::{Epochs, Promises};
+use crate::history::{History, follows};
+use crate::{Departure, Effect, LinkId, Message, Settings};
+use bytes::Bytes;
+use zk_proto::Zxid;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) settings: Settings,
+    pub(crate) promises: Promises,
+    pub(crate) history: History,
+    /// Whether this server is a quorum by itself.
+    pub(crate) is_enough: bool,
+}
+
+impl Member {
+    pub(crate) fn new(settings: Settings, epochs: Epochs, last: Zxid) -> Self {
+        let is_enough = settings.quorum.is_met_by_alone(settings.me);
+        Self {
+            is_enough,
+            settings,
+            promises: Promises::new(epochs),
+            history: History::ending_with(last),
+        }
+    }
+
+    /// Whether memory and disk agree, so that a vote may say what this server has (ZOOKEEPER-2845).
+    pub(crate) fn is_settled(&self) -> bool {
+        self.history.is_settled() && self.promises.is_settled()
+    }
+
+    /// A transaction from a leader: the next one, or one this server has already (Zab spec issue 2).
+    pub(crate) fn take(
+        &mut self,
+        zxid: Zxid,
+        payload: Bytes,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Departure> {
+        let logged = self.history.logged();
+        if zxid <= logged {
+            return Ok(());
+        }
+        if zxid.epoch() > self.promises.accepted() || !follows(logged, zxid) {
+            return Err(Departure::Gap);
+        }
+        self.history.append(zxid, payload, out);
+        Ok(())
+    }
+
+    /// Delivers what can be, and forgets what nobody needs.
+    pub(crate) fn deliver(&mut self, out: &mut Vec<Effect>) {
+        self.history.deliver(out);
+        self.forget(self.history.delivered());
+    }
+
+    /// Forgets what stands and lies before `needed`, beyond what is kept for learners that return.
+    pub(crate) fn forget(&mut self, needed: Zxid) {
+        let (window, backlog) = (self.settings.window, self.settings.backlog as u64);
+        self.history.trim(window, backlog, needed);
+    }
+}
+
+/// Says something on a link.
+pub(crate) fn send(link: LinkId, message: Message, out: &mut Vec<Effect>) {
+    out.push(Effect::Send { link, message });
+}

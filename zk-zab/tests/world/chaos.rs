@@ -1,0 +1,168 @@
+//! What goes wrong, drawn from the seed: which kinds of faults, and how often.
+
+use crate::rng::Rng;
+use crate::world::{Event, World};
+use std::collections::BTreeSet;
+
+#[derive(Debug)]
+pub(crate) struct Chaos {
+    pub(crate) voters: usize,
+    /// Between two strikes, in milliseconds.
+    pace: u64,
+    max_delay: u64,
+    max_fsync: u64,
+    pub(crate) refusals: u64,
+    /// How many deaths in a thousand the others do not notice.
+    pub(crate) silent_deaths: u64,
+    crashes: u64,
+    cuts: u64,
+    partitions: u64,
+    pauses: u64,
+    resignations: u64,
+    writes: u64,
+    questions: u64,
+    /// How often someone is elected by chance.
+    wrong_elections: u64,
+    pub(crate) over: bool,
+}
+
+impl Chaos {
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let mut rate = |up_to: u64| {
+            if rng.permille(500) {
+                rng.below(up_to)
+            } else {
+                0
+            }
+        };
+        let crashes = rate(60);
+        let cuts = rate(60);
+        let partitions = rate(40);
+        let pauses = rate(30);
+        let resignations = rate(10);
+        let wrong_elections = rate(40);
+        let silent_deaths = rate(700);
+        let refusals = rate(300);
+        Self {
+            voters: [3, 3, 3, 5, 1, 2, 4][rng.index(7)],
+            pace: rng.between(2, 12),
+            max_delay: [1, 3, 10, 40][rng.index(4)],
+            max_fsync: [0, 2, 10, 60][rng.index(4)],
+            refusals,
+            silent_deaths,
+            crashes,
+            cuts,
+            partitions,
+            pauses,
+            resignations,
+            writes: rng.between(50, 600),
+            questions: rng.below(60),
+            wrong_elections,
+            over: false,
+        }
+    }
+
+    pub(crate) fn delay(&self, rng: &mut Rng) -> u64 {
+        rng.between(0, self.max_delay)
+    }
+
+    pub(crate) fn fsync(&self, rng: &mut Rng) -> u64 {
+        let hangs = !self.over && rng.permille(2);
+        if hangs {
+            900
+        } else {
+            rng.between(0, self.max_fsync)
+        }
+    }
+}
+
+/// One moment of chance.
+pub(crate) fn strike(world: &mut World) {
+    let count = world.servers.len();
+    let server = world.rng.index(count);
+    let other = world.rng.index(count);
+    let happens = |world: &mut World, rate: u64| world.rng.permille(rate);
+    if !world.chaos.over {
+        if happens(world, world.chaos.crashes) {
+            world.crash(server);
+        }
+        if happens(world, 60) && world.alive(server).is_none() {
+            world.start(server);
+        }
+        if happens(world, world.chaos.cuts) {
+            cut(world);
+        }
+        if happens(world, world.chaos.partitions) {
+            world.network.blocked.insert((server, other));
+            if world.rng.permille(500) {
+                world.network.blocked.insert((other, server));
+            }
+        }
+        if happens(world, 40) {
+            world.network.blocked.clear();
+        }
+        if happens(world, world.chaos.pauses) {
+            let until = world.now + world.rng.between(10, 1500);
+            if let Some(alive) = world.alive_mut(server) {
+                alive.paused_until = until;
+            }
+        }
+        if happens(world, world.chaos.resignations) {
+            world.give(server, zk_zab::Input::Resign);
+        }
+    }
+    restart_who_resigned(world, server);
+    if happens(world, world.chaos.writes) {
+        for server in 0..count {
+            world.write(server);
+        }
+    }
+    if happens(world, world.chaos.questions) {
+        world.ask(server);
+    }
+    if !world.chaos.over && happens(world, world.chaos.wrong_elections) {
+        mislead(world);
+    }
+    let pace = world.chaos.pace;
+    world.after(pace, Event::Chaos);
+}
+
+fn restart_who_resigned(world: &mut World, server: usize) {
+    if world.alive(server).is_some_and(|alive| alive.resigned) {
+        world.crash(server);
+        world.start(server);
+    }
+}
+
+/// A connection breaks; both ends notice some time.
+fn cut(world: &mut World) {
+    let links: Vec<_> = world.network.links.keys().copied().collect();
+    if links.is_empty() {
+        return;
+    }
+    let link = links[world.rng.index(links.len())];
+    world.break_link(link);
+}
+
+/// Some follow whom nobody elected.
+fn mislead(world: &mut World) {
+    let leader = world.rng.index(world.voters);
+    let everyone: Vec<_> = (0..world.servers.len()).collect();
+    let some = everyone.into_iter().filter(|_| world.rng.permille(700));
+    let some: BTreeSet<_> = some.collect();
+    world.elect(leader, &some);
+}
+
+impl Chaos {
+    /// No more faults, and clients that leave some air.
+    pub(crate) fn calm(&mut self) {
+        self.over = true;
+        self.refusals = 0;
+        self.writes = self.writes.min(100);
+        self.pace = 10;
+    }
+
+    pub(crate) const fn stop_writing(&mut self) {
+        self.writes = 0;
+    }
+}
