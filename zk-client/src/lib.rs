@@ -1,0 +1,87 @@
+//! An async client of ZooKeeper that is honest about failure: what was applied, what was not, and what
+//! nobody can know.
+//!
+//! ```
+//! use zk_client::{Client, OnceEvent};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let data = tempfile::tempdir()?;
+//! # let server = zk_server::Server::start(zk_server::Config::in_process(data.path())).await?;
+//! # let address = server.client_address().expect("a port").to_string();
+//! let client = Client::connect(address).await?; // "host1:2181,host2:2181/chroot"
+//!
+//! client.create("/config", "v1").await?;
+//! let ((data, stat), changed) = client.get("/config").watch().await?;
+//! assert_eq!(&data[..], b"v1");
+//!
+//! // Two requests on their way at once, answered in this order.
+//! let set = client.set("/config", "v2").version(stat.version).send();
+//! let get = client.get("/config").send();
+//! assert_eq!(&get.await?.0[..], b"v2");
+//! set.await?;
+//! assert!(matches!(changed.changed().await, OnceEvent::Fired(event) if event.path == "/config"));
+//!
+//! let refused = client.set("/config", "v3").version(stat.version).await.unwrap_err();
+//! assert_eq!(refused.outcome(), zk_client::Outcome::NotApplied);
+//!
+//! client.close().await;
+//! # server.stop().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # Map
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | `client` | [`Client`]: the handle, chroot views, states, tickets, close |
+//! | `builder` | [`Builder`]: what a client is to be like |
+//! | [`ops`] | every operation, as a builder that is a future; order, lost connections |
+//! | `call`, `draft` | [`Call`]: a call as a future; a request being written |
+//! | `watch` | [`Once`], [`Watch`]; the table of watches (pure) |
+//! | `session` | the session's decisions (pure): xids, pings, deadlines, re-arming, expiry |
+//! | `driver`, `janitor` | the sockets; deletes what creates that were given up left |
+//! | [`clock`] | monotonic time that counts suspends, and points in it |
+//! | `error` | what went wrong: `outcome()`, `is_retryable()`, path and operation |
+//! | [`hosts`] | the connection string, whom to try next and when, names to addresses |
+//! | `observe` | [`Metrics`]: what an operator may count |
+//! | [`security`] | SASL; TLS with the feature `tls` |
+//! | [`subtree`] | whole subtrees: walk, copy, export, import |
+//! | [`typed`] | nodes whose data is a value; the loop that changes one |
+//! | `testkit` | with the feature of that name: a server in the process, a proxy that makes faults |
+//!
+//! The session's decisions (xids, pings, re-arming, deadlines, reconnects) live in a pure state machine that is
+//! told the time; one driver per session owns the socket.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod call;
+mod client;
+pub mod clock;
+mod draft;
+mod driver;
+mod error;
+pub mod hosts;
+mod janitor;
+mod observe;
+pub mod ops;
+mod path;
+mod protect;
+pub mod security;
+mod session;
+pub mod subtree;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+pub mod typed;
+mod watch;
+
+pub use builder::{Builder, ConnectError};
+pub use call::{Call, Watching};
+pub use client::{Client, States};
+pub use error::{Error, ErrorKind, Operation, Outcome};
+pub use observe::Metrics;
+pub use path::IntoPath;
+pub use session::{OnExpiry, SessionTicket, State};
+pub use watch::{Event, Once, OnceEvent, Watch, WatchItem};
+pub use zk_proto::{
+    Acl, ClientInfo, CreateMode, ErrorCode, EventType, Perms, SessionId, Stat, Version, ZPath, Zxid,
+};

@@ -1,0 +1,114 @@
+//! The servers that a test body runs against: ours in this process, and those of `ZK_TEST_HOSTS`, a list of
+//! connection strings with spaces between. Each body has a root of its own.
+
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::unwrap_used,
+    reason = "a test's; and not every test file uses all of it"
+)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use zk_client::{Builder, Client};
+use zk_server::config::settings::FourLetterWords;
+use zk_server::{Config, Server};
+
+/// What no condition waits longer for.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One server, and a root on it that nobody else uses.
+pub(crate) struct Arena {
+    /// Our own server, if it is ours.
+    pub(crate) server: Option<Server>,
+    /// Its data, for as long as the arena is there.
+    pub(crate) data: Option<tempfile::TempDir>,
+    /// Where it is.
+    pub(crate) hosts: String,
+    /// The root, which exists.
+    pub(crate) root: String,
+}
+
+impl Arena {
+    /// A server of ours.
+    pub(crate) async fn ours() -> Self {
+        Self::ours_with(|config| config.four_letter_words = FourLetterWords::All).await
+    }
+
+    /// A server of ours, configured.
+    pub(crate) async fn ours_with(change: impl FnOnce(&mut Config)) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = Config::in_process(data.path());
+        change(&mut config);
+        let server = Server::start(config).await.unwrap();
+        let hosts = server.client_address().unwrap().to_string();
+        Self::at(hosts, Some(server), Some(data)).await
+    }
+
+    async fn at(hosts: String, server: Option<Server>, data: Option<tempfile::TempDir>) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let root = format!(
+            "/t-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let client = Client::connect(hosts.as_str()).await.unwrap();
+        client.create(root.as_str(), "").await.unwrap();
+        client.close().await;
+        Self {
+            server,
+            data,
+            hosts,
+            root,
+        }
+    }
+
+    /// Describes a client that sees the root as `/`.
+    pub(crate) fn builder(&self) -> Builder {
+        Client::builder(format!("{}{}", self.hosts, self.root))
+            .session_timeout(Duration::from_secs(6))
+            .request_timeout(PATIENCE)
+    }
+
+    /// A client that sees the root as `/`.
+    pub(crate) async fn client(&self) -> Client {
+        self.builder().connect().await.unwrap()
+    }
+
+    /// Whether the server is ours.
+    pub(crate) const fn is_ours(&self) -> bool {
+        self.server.is_some()
+    }
+
+    async fn clean(self) {
+        let client = Client::connect(self.hosts.as_str()).await.unwrap();
+        client.delete(self.root.as_str()).recursive().await.unwrap();
+        client.close().await;
+    }
+}
+
+/// Runs a body against every server there is.
+pub(crate) async fn everywhere(body: impl AsyncFn(&Arena)) {
+    let mut arenas = vec![Arena::ours().await];
+    for hosts in std::env::var("ZK_TEST_HOSTS")
+        .unwrap_or_default()
+        .split_whitespace()
+    {
+        arenas.push(Arena::at(hosts.to_owned(), None, None).await);
+    }
+    for arena in arenas {
+        let limit = PATIENCE * 3;
+        let done = tokio::time::timeout(limit, body(&arena)).await;
+        assert!(done.is_ok(), "against {} it takes too long", arena.hosts);
+        arena.clean().await;
+    }
+}
+
+/// Waits until something holds.
+pub(crate) async fn until(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !holds().await {
+        assert!(tokio::time::Instant::now() < deadline, "waited for: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,205 @@
+//! One client, three front doors, and somebody who opens and closes them at random while the client works: it keeps
+//! its one session, its reads never go back in time (P4), and its writes are what it was told (P9).
+//!
+//! `FAILOVER_SECONDS=180 FAILOVER_SEED=7` plays for longer, or another game.
+#![expect(
+    clippy::unwrap_used,
+    reason = "the functions a test is made of may fail as it does"
+)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use zk_client::hosts::{Chance, backoff::Policy};
+use zk_client::testkit::{Direction, FaultProxy, TestServer};
+use zk_client::{Client, Outcome, State, Version};
+
+const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
+const WRITERS: usize = 4;
+/// How many answers come between two moves of the adversary, if any come.
+const ANSWERS: u64 = 40;
+/// How long it waits for them. All doors are never closed for longer than three moves.
+const PATIENCE: Duration = Duration::from_millis(400);
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |value| value.parse().unwrap())
+}
+
+/// What a writer knows of its node.
+#[derive(Debug, Default)]
+struct Ledger {
+    applied: i32,
+    unknown: i32,
+    refused: i32,
+    reads: u64,
+}
+
+/// Sets its own node and reads it, over and over.
+async fn write(
+    client: Client,
+    node: String,
+    stop: Arc<AtomicBool>,
+    answers: watch::Sender<u64>,
+) -> Ledger {
+    let mut ledger = Ledger::default();
+    let mut newest = Version(0);
+    while !stop.load(Ordering::Relaxed) {
+        let set = client.set(&node, "x").send();
+        let get = client.get(&node).send();
+        match set.await {
+            Ok(stat) => {
+                assert!(stat.version > newest, "{node}: a write went back in time");
+                newest = stat.version;
+                ledger.applied += 1;
+            }
+            Err(error) => match error.outcome() {
+                Outcome::Unknown => ledger.unknown += 1,
+                Outcome::NotApplied => ledger.refused += 1,
+                Outcome::Applied => panic!("{node}: {error}"),
+            },
+        }
+        let (_, stat) = get
+            .await
+            .unwrap_or_else(|error| panic!("{node}: a read is sent again: {error}"));
+        assert!(stat.version >= newest, "{node}: a read went back in time");
+        newest = stat.version;
+        ledger.reads += 1;
+        answers.send_modify(|count| *count += 1);
+    }
+    ledger
+}
+
+/// One move: a door is closed, opened, its connections cut, stalled or lost.
+async fn play(doors: &[FaultProxy], open: &mut [bool], chance: &mut Chance) {
+    let at = chance.below(doors.len());
+    let door = &doors[at];
+    match chance.below(6) {
+        0 | 1 => door.cut(),
+        2 | 3 if open[at] => {
+            door.refuse().await;
+            door.cut();
+            open[at] = false;
+        }
+        2 | 3 => {
+            door.accept().await;
+            open[at] = true;
+        }
+        4 => door.lose(),
+        _ => {
+            let direction = [Direction::ToServer, Direction::ToClient][chance.below(2)];
+            door.stall(direction);
+            door.cut();
+            door.resume(direction);
+        }
+    }
+    if open.iter().all(|open| !open) {
+        let at = chance.below(doors.len());
+        doors[at].accept().await;
+        open[at] = true;
+    }
+}
+
+async fn describe(addresses: &[String]) -> Client {
+    Client::builder(addresses.join(","))
+        .session_timeout(SESSION_TIMEOUT)
+        .request_timeout(None)
+        .read_retries(u8::MAX)
+        .backoff(Policy {
+            first: Duration::from_millis(20),
+            longest: Duration::from_millis(500),
+            factor: 2.0,
+        })
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// Plays for as long as it is told, opens all doors, and waits until the client goes on; returns the number of moves.
+async fn storm(doors: &[FaultProxy], seed: u64, answered: &mut watch::Receiver<u64>) -> u64 {
+    let mut chance = Chance::seeded(seed);
+    let end = Instant::now() + Duration::from_secs(setting("FAILOVER_SECONDS", 12));
+    let mut open = vec![true; doors.len()];
+    let mut moves = 0;
+    while Instant::now() < end {
+        play(doors, &mut open, &mut chance).await;
+        moves += 1;
+        let goal = *answered.borrow() + ANSWERS;
+        let progress = answered.wait_for(|count| *count >= goal);
+        // None may come while a lost connection is not noticed yet; the next move comes all the same.
+        let _came = tokio::time::timeout(PATIENCE, progress).await;
+    }
+    for (door, open) in doors.iter().zip(&open) {
+        if !open {
+            door.accept().await;
+        }
+    }
+    let goal = *answered.borrow() + ANSWERS;
+    let healed = tokio::time::timeout(
+        4 * SESSION_TIMEOUT,
+        answered.wait_for(|count| *count >= goal),
+    );
+    healed
+        .await
+        .expect("with all doors open it goes on")
+        .unwrap();
+    moves
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_keeps_its_one_session_while_servers_come_and_go() {
+    let server = TestServer::start().await.unwrap();
+    let mut doors = Vec::new();
+    for _ in 0..3 {
+        doors.push(FaultProxy::start(server.address()).await.unwrap());
+    }
+    let addresses: Vec<_> = doors
+        .iter()
+        .map(|door| door.address().to_string())
+        .collect();
+    let client = describe(&addresses).await;
+    let session = client.session_id().unwrap();
+    let mut states = client.states();
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let (answers, mut answered) = watch::channel(0);
+    let mut writers = Vec::new();
+    for number in 0..WRITERS {
+        let node = format!("/n{number}");
+        client.create(&node, "").await.unwrap();
+        let work = write(client.clone(), node, Arc::clone(&stop), answers.clone());
+        writers.push(tokio::spawn(work));
+    }
+
+    let seed = setting("FAILOVER_SEED", 1);
+    let moves = storm(&doors, seed, &mut answered).await;
+    stop.store(true, Ordering::Relaxed);
+
+    for (number, writer) in writers.into_iter().enumerate() {
+        let ledger = writer.await.unwrap();
+        let Version(version) = client.get(format!("/n{number}")).await.unwrap().1.version;
+        let Ledger {
+            applied, unknown, ..
+        } = ledger;
+        assert!(
+            (applied..=applied + unknown).contains(&version),
+            "{version} sets: {ledger:?}"
+        );
+        assert!(ledger.reads > 10, "{ledger:?}");
+        println!("seed {seed}, {moves} moves: {ledger:?}");
+    }
+    assert_eq!(client.session_id(), Some(session), "one session throughout");
+    let connections: u64 = doors.iter().map(|door| door.tally().connections()).sum();
+    assert!(
+        connections > 3,
+        "{moves} moves and {connections} connections"
+    );
+    client.close().await;
+    let mut last = None;
+    while let Some(state) = states.next().await {
+        let whole = !matches!(state, State::Lost { .. });
+        assert!(whole, "a session is not lost while there are servers");
+        last = Some(state);
+    }
+    assert_eq!(last, Some(State::Closed));
+}
