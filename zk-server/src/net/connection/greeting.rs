@@ -33,6 +33,7 @@ impl Connection {
         let payload = self.input.split_to(frame::LENGTH_WORD + len).freeze();
         let payload = payload.slice(frame::LENGTH_WORD..);
         let request = ConnectRequest::decode(&payload).map_err(|_| Ended::Undecodable)?;
+        self.count_received();
         self.connect(&request).await
     }
 
@@ -61,11 +62,21 @@ impl Connection {
             ..response
         };
         frame::put_frame(self.front.output(), |out| response.encode(out));
+        self.link.stats().sent(1);
+        let here = self.replica.metrics().here();
+        here.server.packets_sent.increment();
         if response.timeout <= 0 {
             self.flush().await?;
             return Err(Ended::ByServer);
         }
         Ok(())
+    }
+
+    /// A handshake and a four-letter word are packets too, to those who watch the counters.
+    fn count_received(&self) {
+        self.link.stats().received(1);
+        let here = self.replica.metrics().here();
+        here.server.packets_received.increment();
     }
 
     /// Asked before a handshake can cost a transaction.
@@ -115,13 +126,7 @@ impl Connection {
             .and_then(<[u8]>::first_chunk)
             .copied();
         let more = more.unwrap_or_default();
-        self.link.stats().received(1);
-        self.replica
-            .metrics()
-            .here()
-            .server
-            .packets_received
-            .increment();
+        self.count_received();
         Ok(Some(
             probe::answer(&self.replica, &self.link, word, more).await,
         ))

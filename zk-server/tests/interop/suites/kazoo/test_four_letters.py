@@ -81,6 +81,15 @@ def test_cons(zk):
     assert "to=10000" in mine
 
 
+def test_the_handshake_is_a_packet(connect):
+    zk = connect()
+    counts = r"recved=(\d+),sent=(\d+),sid=0x%x," % zk.client_id[0]
+    received, sent = map(int, re.search(counts, ask(b"cons")).groups())
+    assert (received, sent) == (1, 1)
+    zk.exists("/")
+    assert tuple(map(int, re.search(counts, ask(b"cons")).groups())) == (received + 1, sent + 1)
+
+
 def test_mntr(zk, base):
     zk.create(base + "/e", ephemeral=True)
     found = table(ask(b"mntr"), "\t")
