@@ -24,6 +24,8 @@ pub struct Client {
     asked: VecDeque<(Xid, OpCode)>,
     pub session: ConnectResponse,
     pub events: Vec<(Zxid, WatchEvent)>,
+    /// The newest state this client has seen.
+    pub seen: Zxid,
 }
 
 /// A reply: its zxid, and what it says.
@@ -44,9 +46,6 @@ impl Client {
         password: &[u8],
         timeout: i32,
     ) -> io::Result<Self> {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         let request = ConnectRequest {
             protocol_version: 0,
             last_zxid_seen: Zxid::ZERO,
@@ -55,18 +54,31 @@ impl Client {
             password: Some(password.into()),
             read_only: Some(false),
         };
-        let mut payload = Vec::new();
-        request.encode(&mut payload);
-        write_frame(&mut stream, &payload)?;
-        let response = read_frame(&mut stream)?;
-        let session = ConnectResponse::decode(&response).map_err(io::Error::other)?;
+        let (stream, session) = greet(address, &request, Duration::from_secs(20))?;
         Ok(Self {
             stream,
             next_xid: 1,
             asked: VecDeque::new(),
             session,
             events: Vec::new(),
+            seen: Zxid::ZERO,
         })
+    }
+
+    /// Goes on with its session elsewhere, as a client does that lost its connection: it counts on, has seen
+    /// what it has seen, and never hears what became of what it had asked. A session that is gone has no timeout.
+    pub fn move_to(&mut self, address: SocketAddr, patience: Duration) -> io::Result<()> {
+        let request = ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: self.seen,
+            timeout: self.session.timeout,
+            session: self.session.session,
+            password: Some((&self.session.password).into()),
+            read_only: Some(false),
+        };
+        (self.stream, self.session) = greet(address, &request, patience)?;
+        self.asked.clear();
+        Ok(())
     }
 
     /// Sends without waiting.
@@ -103,6 +115,9 @@ impl Client {
                 0 => Ok(Reply::decode(op, reader.rest()).map_err(io::Error::other)?),
                 err => Err(err),
             };
+            if header.zxid > self.seen {
+                self.seen = header.zxid;
+            }
             return Ok((header.zxid, reply));
         }
     }
@@ -153,6 +168,22 @@ impl Client {
     pub fn stream(&mut self) -> &mut TcpStream {
         &mut self.stream
     }
+}
+
+fn greet(
+    address: SocketAddr,
+    request: &ConnectRequest<'_>,
+    patience: Duration,
+) -> io::Result<(TcpStream, ConnectResponse)> {
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(patience))?;
+    let mut payload = Vec::new();
+    request.encode(&mut payload);
+    write_frame(&mut stream, &payload)?;
+    let response = read_frame(&mut stream)?;
+    let response = ConnectResponse::decode(&response).map_err(io::Error::other)?;
+    Ok((stream, response))
 }
 
 /// A create with the open ACL.

@@ -52,11 +52,40 @@ impl Process {
         for setting in settings {
             command.arg("--set").arg(setting);
         }
+        Self::launch(command, port, errors)
+    }
+
+    /// Starts the binary with a file of settings, and waits for nothing.
+    pub fn spawn_configured(config: &Path, port: u16, errors: impl Into<Stdio>) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zk-server"));
+        command.arg("start").arg(config);
+        Self::launch(command, port, errors)
+    }
+
+    /// Starts Apache's server with these classes, and waits for nothing.
+    pub fn spawn_java(classes: &str, config: &Path, port: u16, says: File) -> Self {
+        let mut command = Command::new("java");
+        command
+            .args(["-Xmx128m", "-XX:+UseSerialGC", "-cp", classes])
+            .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(says.try_clone().expect("a handle"))
+            .stderr(says);
+        let child = command.spawn().expect("java was there");
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self { child, address }
+    }
+
+    fn launch(mut command: Command, port: u16, errors: impl Into<Stdio>) -> Self {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors)
-            .env("RUST_LOG", "error")
+            .env(
+                "RUST_LOG",
+                std::env::var("RUST_LOG").as_deref().unwrap_or("error"),
+            )
             .spawn()
             .expect("the server's binary starts");
         let address = SocketAddr::from(([127, 0, 0, 1], port));

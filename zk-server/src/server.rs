@@ -26,9 +26,6 @@ const ELECTION_BIND_RETRIES: u32 = 3;
 /// Why a server did not start. Nothing is left behind: no port, no lock, no thread.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It is to be a member of an ensemble.
-    #[error("this release runs standalone only: it cannot be a member of an ensemble yet")]
-    Ensemble,
     /// The data directory cannot be used, or what is in it cannot be trusted.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -73,7 +70,7 @@ impl StartError {
     pub const fn key(&self) -> Option<&'static str> {
         match self {
             Self::Unresolved { .. } => Some(CLIENT_HOST),
-            Self::Storage(_) | Self::Listen { .. } | Self::Ensemble => None,
+            Self::Storage(_) | Self::Listen { .. } => None,
         }
     }
 
@@ -91,7 +88,7 @@ impl StartError {
                 | StorageError::Empty(_)
                 | StorageError::Epoch(_),
             ) => ExitCode::DataDirectory,
-            Self::Unresolved { .. } | Self::Ensemble => ExitCode::BadInvocation,
+            Self::Unresolved { .. } => ExitCode::BadInvocation,
             Self::Storage(StorageError::Thread(_)) | Self::Listen { .. } => ExitCode::Unexpected,
         }
     }
@@ -119,9 +116,6 @@ pub struct Server {
 impl Server {
     /// Opens the data, recovers, binds the client port and serves. Must be called inside a tokio runtime.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        if config.ensemble.is_some() {
-            return Err(StartError::Ensemble);
-        }
         Self::start_on(Arc::new(RealFiles), config).await
     }
 

@@ -1,8 +1,7 @@
 //! What is made of settings that speak of an ensemble.
 //!
 //! One `server.N` line with `standaloneEnabled=true` runs standalone, as in Java. Anything more is an
-//! ensemble: it is checked as Java checks it, becomes an [`Ensemble`], and is refused all the same in
-//! this release.
+//! ensemble: it is checked as Java checks it, and becomes an [`Ensemble`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -57,6 +56,7 @@ pub(super) fn settle(
     if check_shape(values, &members, &lines) {
         check_distributed(values, &members, &lines, config);
         config.ensemble = ensemble(values, &members, &lines, config);
+        check_peer_type(values, config);
     }
     let own = config.ensemble.as_ref().map(Ensemble::own);
     let own = own.or(match members.as_slice() {
@@ -239,16 +239,7 @@ fn check_shape(values: &mut Values, members: &[Member], lines: &[Line]) -> bool 
             values.fail(first, "server.*", Fault::ObserversWithoutQuorum);
         }
         1 if standalone_allowed => values.warn(first, Caution::OnlyOneServer),
-        _ => {
-            let count = members.len();
-            let reason = format!(
-                "the configuration names {count} member(s) of an ensemble, but this release \
-                 runs standalone only; keep this server's own line (with standaloneEnabled=true) \
-                 or remove them all"
-            );
-            values.fail(first, "server.*", Fault::NotYet(reason));
-            return true;
-        }
+        _ => return true,
     }
     false
 }
@@ -286,6 +277,18 @@ fn check_distributed(values: &mut Values, members: &[Member], lines: &[Line], co
             });
         }
         Some(_) | None => {}
+    }
+}
+
+/// The server's own line says what it is, and `peerType` at most the same once more.
+fn check_peer_type(values: &mut Values, config: &Config) {
+    let own = config.ensemble.as_ref().map(|ensemble| ensemble.own().role);
+    let said = values.get("peerType");
+    let said = said.and_then(|found| members::parse_role(&found.raw).ok());
+    if let (Some(own), Some(said)) = (own, said)
+        && own != said
+    {
+        values.warn_at("peerType", Caution::PeerTypeDiffers { own, said });
     }
 }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::exit::ExitCode;
+use super::peers::Role;
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -276,6 +277,10 @@ pub enum Caution {
         "the only server line is server.{line}, but this server's id is {id}; the line is ignored"
     )]
     OtherServer { line: i64, id: i64 },
+    #[error(
+        "Peer type from servers list ({own}) doesn't match peerType ({said}). Defaulting to servers list."
+    )]
+    PeerTypeDiffers { own: Role, said: Role },
     #[error(
         "this release has no admin HTTP server, so nothing reads {0} (write \
          admin.enableServer=false to silence this)"

@@ -136,6 +136,15 @@ impl fmt::Display for PeerAddress {
     }
 }
 
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Participant => "participant",
+            Self::Observer => "observer",
+        })
+    }
+}
+
 fn put_host(f: &mut fmt::Formatter<'_>, host: &str) -> fmt::Result {
     if host.contains(':') {
         write!(f, "[{host}]")
@@ -150,10 +159,7 @@ impl fmt::Display for Member {
             let bar = if place == 0 { "" } else { "|" };
             write!(f, "{bar}{address}")?;
         }
-        f.write_str(match self.role {
-            Role::Participant => ":participant",
-            Role::Observer => ":observer",
-        })?;
+        write!(f, ":{}", self.role)?;
         if let Some(client) = &self.client {
             f.write_str(";")?;
             put_host(f, client.host.as_deref().unwrap_or("0.0.0.0"))?;

@@ -113,19 +113,27 @@ impl Node {
             record.encode(&mut self.payload);
         }
         let payload: Bytes = self.payload.split().freeze();
-        self.flight.push_txn(record, answer);
+        let mut proposed = Some((record, answer));
         self.zab
             .step(now, Input::Propose { payload }, &mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             // The caller may look at the tree: what is not for the log waits until nobody does.
             if let Effect::Append { zxid, payload } = effect {
+                if let Some((record, answer)) = proposed.take() {
+                    self.flight.push_txn(record, answer);
+                }
                 self.stage(zxid, payload);
             } else {
                 self.later.push_back(effect);
             }
         }
         self.effects = effects;
+        // A leader that stood still may learn by this very proposal that it leads no more (P30). It was never
+        // appended, so it must not be in flight: a later leader's word would put it in the tree.
+        if let Some((_, Answer::Write(_))) = proposed {
+            self.replica.settled(1);
+        }
     }
 
     /// A transaction on its way to the log.

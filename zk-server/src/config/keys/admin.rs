@@ -75,10 +75,10 @@ pub(super) const KEYS: &[Key] = &[
         "how often pauses are looked for; at least 10"),
     passed("messageTracker.Enabled", LENIENT, "false", "bool",
         "remember the last packets of learners")
-        .without_effect("only an ensemble uses it"),
+        .without_effect("packets are not remembered"),
     passed("messageTracker.BufferSize", loose(0), "10", "count",
         "how many packets are remembered")
-        .without_effect("only an ensemble uses it"),
+        .without_effect("packets are not remembered"),
     passed("pathStats.*", Kind::Text, "", "various",
         "counts of operations per path")
         .without_effect("this release does not count operations per path"),

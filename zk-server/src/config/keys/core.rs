@@ -5,7 +5,7 @@ use super::{Key, jvm, parsed, passed};
 
 const NO_TLS: &str = "this release has no TLS; remove the key, and protect the port by a private \
                       network or a TLS proxy";
-const ENSEMBLE_ONLY: &str = "only an ensemble uses it";
+const NO_LOCAL: &str = "every session of this server is known to all members";
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
@@ -44,10 +44,10 @@ pub(super) const KEYS: &[Key] = &[
         "hard quotas reject with QuotaExceeded"),
     passed("enableEagerACLCheck", LENIENT, "false", "bool",
         "check ACLs of a write before forwarding it")
-        .without_effect("a standalone forwards nothing"),
+        .without_effect("the leader checks them"),
     passed("tcpKeepAlive", LENIENT, "false", "bool",
         "TCP keep-alive on quorum sockets")
-        .without_effect(ENSEMBLE_ONLY),
+        .without_effect("members ping each other"),
     passed("clientTcpKeepAlive", LENIENT, "false", "bool",
         "TCP keep-alive on client sockets"),
     jvm("readonlymode.enabled", LENIENT, "false", "bool",
@@ -70,8 +70,8 @@ pub(super) const KEYS: &[Key] = &[
         "slack when reading own logs and snapshots; by default jute.maxbuffer"),
     parsed("localSessionsEnabled", STRICT, "false", "bool",
         "sessions known to one server only")
-        .without_effect(ENSEMBLE_ONLY),
+        .without_effect(NO_LOCAL),
     parsed("localSessionsUpgradingEnabled", STRICT, "false", "bool",
         "make a local session global at its first ephemeral")
-        .without_effect(ENSEMBLE_ONLY),
+        .without_effect(NO_LOCAL),
 ];

@@ -200,9 +200,10 @@ fn peer_types() {
     check(
         Case::fine("peerType=observer"),
         expect![[r#"
-        zoo.cfg:3: peerType: not supported yet: this release runs standalone only and cannot observe an ensemble; remove the key
-        exit 2
-    "#]],
+            dataDir = /data [zoo.cfg:1]
+            clientPort = 2181 [zoo.cfg:2]
+            peerType = observer [zoo.cfg:3]
+        "#]],
     );
     check(
         Case::fine("server.1=a:2888:3888:voter"),
@@ -214,39 +215,41 @@ fn peer_types() {
 }
 
 #[test]
-fn an_ensemble_is_refused_after_all_its_other_faults() {
+fn an_ensemble_must_know_its_members_and_limits() {
     check(
         trio(""),
         expect![[r#"
-        zoo.cfg:5: server.*: not supported yet: the configuration names 3 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        exit 2
-    "#]],
+            dataDir = /data [zoo.cfg:1]
+            clientPort = 2181 [zoo.cfg:2]
+            initLimit = 5 [zoo.cfg:3]
+            syncLimit = 2 [zoo.cfg:4]
+            server.1 = a:2888:3888 [zoo.cfg:5]
+            server.2 = b:2888:3888 [zoo.cfg:6]
+            server.3 = c:2888:3888 [zoo.cfg:7]
+        "#]],
     );
     check(
         Case::fine(TRIO),
         expect![[r#"
-        initLimit: initLimit is not set
-        syncLimit: syncLimit is not set
-        myid file is missing (/data/myid must hold this server's number)
-        zoo.cfg:3: server.*: not supported yet: the configuration names 3 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        exit 2
-    "#]],
+            initLimit: initLimit is not set
+            syncLimit: syncLimit is not set
+            myid file is missing (/data/myid must hold this server's number)
+            exit 2
+        "#]],
     );
     check(
         trio("").with_file("/data/myid", "xx\n"),
         expect![[r#"
-        /data/myid:1: serverid xx is not a number
-        zoo.cfg:5: server.*: not supported yet: the configuration names 3 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        exit 2
-    "#]],
+            /data/myid:1: serverid xx is not a number
+            exit 2
+        "#]],
     );
     check(
         trio("").with_file("/data/myid", "9\n"),
         expect![[r#"
-        My id 9 not in the peer list
-        zoo.cfg:5: server.*: not supported yet: the configuration names 3 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        exit 2
-    "#]],
+            My id 9 not in the peer list
+            exit 1
+        "#]],
     );
 }
 
@@ -423,9 +426,13 @@ fn an_ensemble_of_one() {
     check(
         Case::fine(one).with_file("/data/myid", "1"),
         expect![[r#"
-        zoo.cfg:6: server.*: not supported yet: the configuration names 1 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        exit 2
-    "#]],
+            dataDir = /data [zoo.cfg:1]
+            clientPort = 2181 [zoo.cfg:2]
+            standaloneEnabled = false [zoo.cfg:3]
+            initLimit = 5 [zoo.cfg:4]
+            syncLimit = 2 [zoo.cfg:5]
+            server.1 = a:2888:3888 [zoo.cfg:6]
+        "#]],
     );
 }
 
@@ -436,22 +443,22 @@ fn dynamic_files() {
         Case::fine("server.2=a:2888:3888\ndynamicConfigFile=/zk/dyn").with_file("/zk/dyn", ""),
         expect![[r#"
             zoo.cfg:3: server.2: parameter: server.2 must be in a separate dynamic config file
-            zoo.cfg:4: dynamicConfigFile: not supported yet: this release runs standalone only; remove the key (the file is left as it is)
+            zoo.cfg:4: dynamicConfigFile: not supported yet: this release cannot change its members at run time; remove the key and write the server lines here (the file is left as it is)
             exit 2
         "#]],
     );
     check(
         case(),
         expect![[r#"
-        zoo.cfg:3: dynamicConfigFile: not supported yet: this release runs standalone only; remove the key (the file is left as it is)
-        zoo.cfg:3: dynamicConfigFile: Error processing /zk/dyn: no such file
-        exit 2
-    "#]],
+            zoo.cfg:3: dynamicConfigFile: not supported yet: this release cannot change its members at run time; remove the key and write the server lines here (the file is left as it is)
+            zoo.cfg:3: dynamicConfigFile: Error processing /zk/dyn: no such file
+            exit 2
+        "#]],
     );
     check(
         case().with_file("/zk/dyn", "server.1=a:2888:3888\nk=v\nversion=1\n"),
         expect![[r#"
-            zoo.cfg:3: dynamicConfigFile: not supported yet: this release runs standalone only; remove the key (the file is left as it is)
+            zoo.cfg:3: dynamicConfigFile: not supported yet: this release cannot change its members at run time; remove the key and write the server lines here (the file is left as it is)
             zoo.cfg:3: dynamicConfigFile: Unrecognised parameter: k (line 2 of /zk/dyn)
             zoo.cfg:3: dynamicConfigFile: dynamic file shouldn't have version inside (/zk/dyn)
             exit 2
@@ -461,7 +468,7 @@ fn dynamic_files() {
         case().with_file("/zk/dyn", "server.1=a:2888\n"),
         expect![[r#"
             /zk/dyn:1: server.1: a:2888 does not have the form server_config or server_config;client_config where server_config is host:port:port or host:port:port:type (several joined by '|') and client_config is port or host:port
-            zoo.cfg:3: dynamicConfigFile: not supported yet: this release runs standalone only; remove the key (the file is left as it is)
+            zoo.cfg:3: dynamicConfigFile: not supported yet: this release cannot change its members at run time; remove the key and write the server lines here (the file is left as it is)
             exit 2
         "#]],
     );
@@ -472,31 +479,23 @@ fn groups() {
     check(
         trio("group.1=1:2"),
         expect![[r#"
-        zoo.cfg:5: server.*: not supported yet: the configuration names 3 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        zoo.cfg:8: group.1: not supported yet: this release runs standalone only; remove the key
-        zoo.cfg:8: group.*: Server 3 is not in a group
-        exit 2
-    "#]],
+            zoo.cfg:8: group.*: Server 3 is not in a group
+            exit 2
+        "#]],
     );
     check(
         trio("group.1=1:2\ngroup.2=2:3\nweight.1=1"),
         expect![[r#"
-        zoo.cfg:5: server.*: not supported yet: the configuration names 3 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        zoo.cfg:8: group.1: not supported yet: this release runs standalone only; remove the key
-        zoo.cfg:8: group.*: Server 2 is in multiple groups
-        zoo.cfg:9: group.2: not supported yet: this release runs standalone only; remove the key
-        zoo.cfg:10: weight.1: not supported yet: this release runs standalone only; remove the key
-        exit 2
-    "#]],
+            zoo.cfg:8: group.*: Server 2 is in multiple groups
+            exit 2
+        "#]],
     );
     check(
         trio("group.1=1:b:2:3"),
         expect![[r#"
-        zoo.cfg:5: server.*: not supported yet: the configuration names 3 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
-        zoo.cfg:8: group.1: not supported yet: this release runs standalone only; remove the key
-        zoo.cfg:8: group.1: For input string: "b" (allowed: server numbers separated by ':')
-        exit 2
-    "#]],
+            zoo.cfg:8: group.1: For input string: "b" (allowed: server numbers separated by ':')
+            exit 2
+        "#]],
     );
 }
 
@@ -631,8 +630,8 @@ fn features_of_later_releases_are_refused_by_name() {
             zoo.cfg:11: quorum.auth.enableSasl: not supported yet: this release has no SASL between servers; remove the key
             zoo.cfg:12: X509AuthenticationProvider.superUser: not supported yet: this release has no X509 authentication; remove the key and use DigestAuthenticationProvider.superDigest for a super user
             zoo.cfg:13: audit.enable: not supported yet: this release has no audit log; remove the key or write false
-            zoo.cfg:15: oraclePath: not supported yet: this release runs standalone only; remove the key
-            zoo.cfg:16: observerMasterPort: not supported yet: this release runs standalone only; remove the key
+            zoo.cfg:15: oraclePath: not supported yet: this release asks no oracle; remove the key
+            zoo.cfg:16: observerMasterPort: not supported yet: followers of this release serve no observers; remove the key
             zoo.cfg:17: SASLAuthenticationProvider.superPassword: not supported yet: this release has no SASL; remove the key and authenticate with the digest scheme
             zoo.cfg:18: java.security.auth.login.config: not supported yet: this release has no SASL; remove the key and authenticate with the digest scheme
             zoo.cfg:20: enforce.auth.schemes: "pam" is not known (allowed: digest, ip)
@@ -660,13 +659,13 @@ fn values_that_ask_for_nothing_are_accepted() {
         expect![[r#"
             dataDir = /data [zoo.cfg:1]
             clientPort = 2181 [zoo.cfg:2]
+            peerType = Participant [zoo.cfg:11]
             reconfigEnabled = false [zoo.cfg:9]
             audit.enable = false [zoo.cfg:8] (no effect: this is the value that leaves the feature off)
             authProvider.1 = none [zoo.cfg:6] (no effect: this is the value that leaves the feature off)
             client.portUnification = false [zoo.cfg:5] (no effect: this is the value that leaves the feature off)
             metricsProvider.className = org.apache.zookeeper.metrics.impl.NullMetricsProvider [zoo.cfg:12] (no effect: this is the value that leaves the feature off)
             observerMasterPort = -5 [zoo.cfg:10] (no effect: this is the value that leaves the feature off)
-            peerType = Participant [zoo.cfg:11] (no effect: this is the value that leaves the feature off)
             secureClientPort = 0 [zoo.cfg:3] (no effect: this is the value that leaves the feature off)
             sessionRequireClientSASLAuth = false [zoo.cfg:7] (no effect: this is the value that leaves the feature off)
             sslQuorum = false [zoo.cfg:4] (no effect: this is the value that leaves the feature off)

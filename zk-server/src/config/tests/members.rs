@@ -11,15 +11,11 @@ fn member(id: &str, lines: &str) -> Case {
     Case::fine(&format!("{LIMITS}{lines}")).with_file("/data/myid", id)
 }
 
-/// The configuration of a member, and what is wrong with it besides that it is one.
+/// The configuration of a member, and what is wrong with it.
 fn read(case: &Case) -> (Config, Vec<String>) {
     let (config, values) = Config::read(&case.sources, &case.files).unwrap();
-    let faults = values
-        .errors
-        .iter()
-        .filter(|error| !matches!(error.fault, Fault::NotYet(_)))
-        .map(ToString::to_string);
-    (config, faults.collect())
+    let faults = values.errors.iter().map(ToString::to_string).collect();
+    (config, faults)
 }
 
 fn ensemble(case: &Case) -> peers::Ensemble {

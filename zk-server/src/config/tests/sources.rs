@@ -111,12 +111,12 @@ fn the_names_of_the_docker_image() {
             autopurge.snapRetainCount = 3 [environment ZOO_AUTOPURGE_SNAPRETAINCOUNT]
             autopurge.purgeInterval = 0 [environment ZOO_AUTOPURGE_PURGEINTERVAL]
             standaloneEnabled = true [environment ZOO_STANDALONE_ENABLED]
+            initLimit = 5 [environment ZOO_INIT_LIMIT]
+            syncLimit = 2 [environment ZOO_SYNC_LIMIT]
             4lw.commands.whitelist = srvr, mntr [environment ZOO_4LW_COMMANDS_WHITELIST]
             admin.enableServer = true [environment ZOO_ADMINSERVER_ENABLED] (no effect: this release has no admin HTTP server)
-            initLimit = 5 [environment ZOO_INIT_LIMIT] (no effect: only an ensemble uses it)
             metricsProvider.httpPort = 7000 [environment ZOO_CFG_EXTRA] (no effect: this release has no metrics HTTP endpoint; the word mntr has the same numbers)
             server.1 = localhost:2888:3888;2181 [environment ZOO_SERVERS]
-            syncLimit = 2 [environment ZOO_SYNC_LIMIT] (no effect: only an ensemble uses it)
             warning: environment ZOO_CFG_EXTRA: tickTime is written twice; this one counts, environment ZOO_TICK_TIME does not
             warning: environment ZOO_SERVERS: only one server specified (ignoring): running standalone
             warning: environment ZOO_ADMINSERVER_ENABLED: this release has no admin HTTP server, so nothing reads admin.enableServer (write admin.enableServer=false to silence this)
@@ -184,7 +184,6 @@ fn an_environment_can_be_wrong() {
             syncLimit: syncLimit is not set
             myid file is missing (./zk-data/myid must hold this server's number)
             environment ZOO_CFG_EXTRA: word 1 of the value is not of the form key=value
-            environment ZOO_SERVERS: server.*: not supported yet: the configuration names 2 member(s) of an ensemble, but this release runs standalone only; keep this server's own line (with standaloneEnabled=true) or remove them all
             environment ZOO_TICK_TIME: tickTime: For input string: "two" (allowed: a whole number from 0)
             exit 2
         "#]],

@@ -24,11 +24,11 @@ fn every_class_and_spelling() {
             request_throttle_max_requests = 7 [zoo.cfg:9]
             connection_throttle_tokens = 9 [zoo.cfg:10]
             limit.watches = 5 [zoo.cfg:12]
-            initLimit = 10 [zoo.cfg:4] (no effect: only an ensemble uses it)
-            leader.maxConcurrentSnapSyncs = 3 [zoo.cfg:13] (no effect: only an ensemble uses it)
+            initLimit = 10 [zoo.cfg:4]
+            leader.maxConcurrentSnapSyncs = 3 [zoo.cfg:13] (no effect: this server has a way of its own that needs no tuning)
             netty.advancedFlowControl.enabled = true [zoo.cfg:15] (no effect: this server has one network layer)
             netty.server.outstandingHandshake.limit = 5 [zoo.cfg:14] (no effect: this server has one network layer)
-            syncEnabled = false [zoo.cfg:11] (no effect: only an ensemble uses it)
+            syncEnabled = false [zoo.cfg:11] (no effect: observers always write theirs)
         "#]],
     );
 }
@@ -250,8 +250,8 @@ fn the_file_of_debian_starts() {
             dataDir = /tmp/zookeeper [zoo.cfg:12]
             clientPort = 2181 [zoo.cfg:14]
             tickTime = 2000 [zoo.cfg:2]
-            initLimit = 10 [zoo.cfg:5] (no effect: only an ensemble uses it)
-            syncLimit = 5 [zoo.cfg:8] (no effect: only an ensemble uses it)
+            initLimit = 10 [zoo.cfg:5]
+            syncLimit = 5 [zoo.cfg:8]
         "#]],
     );
 }

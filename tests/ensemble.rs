@@ -1,0 +1,133 @@
+//! Members as processes of their own, killed and frozen under load: no acknowledged write is lost (P1, P19),
+//! each client's writes stand in its order without a hole (P3), every session lives (P14), and in the end all
+//! members hold the same (P7, P29).
+//!
+//! `ENSEMBLE_ROUNDS` sets how often; a plain `cargo test` does one round.
+
+#[path = "support/members.rs"]
+mod members;
+#[path = "support/process.rs"]
+mod process;
+mod support;
+#[path = "support/trees.rs"]
+mod trees;
+#[path = "support/writers.rs"]
+mod writers;
+
+use members::{Id, Kind, Members, TICK_MILLIS};
+use rustix::process::Signal;
+use std::time::Duration;
+use trees::check_equal;
+use writers::{Writer, write_during};
+
+const PACE: Duration = Duration::from_millis(2);
+
+fn rounds(default: usize) -> usize {
+    let rounds = std::env::var("ENSEMBLE_ROUNDS").ok();
+    rounds
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(default)
+}
+
+/// One writer for each member, with its session there.
+fn writers_of(members: &Members) -> Vec<Writer> {
+    let addresses = members.addresses();
+    (0..addresses.len())
+        .map(|at| Writer::begin(&format!("writer-{at}"), &addresses, at, PACE))
+        .collect()
+}
+
+fn disturb(members: &mut Members, writers: &mut [Writer], happens: impl FnOnce(&mut Members)) {
+    write_during(writers, || happens(members));
+    members.wait_until_all_serve();
+    let tree = check_equal(members);
+    for writer in writers {
+        writer.check(&tree);
+    }
+}
+
+fn kill_and_restart(members: &mut Members, id: Id) {
+    members.kill(id);
+    members.wait_until_all_serve();
+    std::thread::sleep(Duration::from_millis(200));
+    members.launch(id);
+    members.wait_until_all_serve();
+}
+
+/// Longer than the others wait for a word.
+fn freeze_and_thaw(members: &mut Members, id: Id) {
+    const SYNC_LIMIT: u32 = 4;
+    let members = &*members;
+    members.process(id).signal(Signal::STOP);
+    std::thread::sleep(Duration::from_millis(
+        (TICK_MILLIS * (SYNC_LIMIT + 2)).into(),
+    ));
+    members.process(id).signal(Signal::CONT);
+}
+
+#[test]
+fn members_are_killed_and_come_back() {
+    let mut members = Members::start(&[Kind::Ours; 3], 0);
+    let mut writers = writers_of(&members);
+    for _round in 0..rounds(1) {
+        let leader = members.leader().expect("somebody leads");
+        disturb(&mut members, &mut writers, |members| {
+            kill_and_restart(members, leader);
+        });
+        let follower = members.follower().expect("somebody follows");
+        disturb(&mut members, &mut writers, |members| {
+            kill_and_restart(members, follower);
+        });
+    }
+}
+
+#[test]
+fn members_stand_still_and_go_on() {
+    let mut members = Members::start(&[Kind::Ours; 3], 0);
+    let mut writers = writers_of(&members);
+    for _round in 0..rounds(1) {
+        let leader = members.leader().expect("somebody leads");
+        disturb(&mut members, &mut writers, |members| {
+            freeze_and_thaw(members, leader);
+        });
+        let follower = members.follower().expect("somebody follows");
+        disturb(&mut members, &mut writers, |members| {
+            freeze_and_thaw(members, follower);
+        });
+    }
+}
+
+#[test]
+fn all_are_killed_at_once() {
+    let mut members = Members::start(&[Kind::Ours; 3], 0);
+    let mut writers = writers_of(&members);
+    for _round in 0..rounds(1) {
+        disturb(&mut members, &mut writers, |members| {
+            for id in members.ids() {
+                members.kill(id);
+            }
+            for id in members.ids() {
+                members.launch(id);
+            }
+            members.wait_until_all_serve();
+        });
+    }
+}
+
+#[test]
+fn an_observer_comes_and_goes() {
+    let mut members = Members::start(&[Kind::Ours; 4], 1);
+    let observer = 4;
+    assert_eq!(members.mode(observer).as_deref(), Some("observer"));
+    let mut writers = writers_of(&members);
+    for _round in 0..rounds(1) {
+        disturb(&mut members, &mut writers, |members| {
+            kill_and_restart(members, observer);
+        });
+        let leader = members.leader().expect("somebody leads");
+        disturb(&mut members, &mut writers, |members| {
+            kill_and_restart(members, leader);
+        });
+        assert_eq!(members.mode(observer).as_deref(), Some("observer"));
+    }
+}

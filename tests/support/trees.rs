@@ -1,0 +1,106 @@
+//! Whether members hold the same: every node a client can see, and the digests they keep of themselves.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test binary uses its own part"
+)]
+
+use super::members::{Id, Members};
+use super::support::Client;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use zk_proto::{Reply, Request, Stat};
+
+/// A node as every member must have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub data: Vec<u8>,
+    pub stat: Stat,
+}
+
+pub type Tree = BTreeMap<String, Node>;
+
+/// Requests on their way at once.
+const IN_FLIGHT: usize = 256;
+
+/// Everything a member shows; its own configuration apart, which is of its own making.
+pub fn walk(address: SocketAddr) -> Tree {
+    let mut client = Client::connect(address).expect("it serves");
+    let mut tree = Tree::new();
+    let mut level = vec!["/".to_owned()];
+    while !level.is_empty() {
+        let mut below = Vec::new();
+        for paths in level.chunks(IN_FLIGHT) {
+            for path in paths {
+                let (path, watch) = (path.as_str(), false);
+                let data = Request::GetData {
+                    path: path.into(),
+                    watch,
+                };
+                client.send(&data).expect("it is there");
+                let children = Request::GetChildren {
+                    path: path.into(),
+                    watch,
+                };
+                client.send(&children).expect("it is there");
+            }
+            for path in paths {
+                let (_, data) = client.receive().expect("it answers");
+                let (_, names) = client.receive().expect("it answers");
+                let (Ok(Reply::Data(data, stat)), Ok(Reply::Names(names))) = (data, names) else {
+                    continue;
+                };
+                let data = data.unwrap_or_default().to_vec();
+                tree.insert(path.clone(), Node { data, stat });
+                let parent = path.trim_end_matches('/');
+                let children = names.into_iter().map(|name| format!("{parent}/{name}"));
+                below.extend(children.filter(|child| child != "/zookeeper/config"));
+            }
+        }
+        level = below;
+    }
+    let _closed = client.call(&Request::CloseSession);
+    tree
+}
+
+/// The digests a member has kept, by zxid. Those that keep none have nothing to compare.
+fn digests(members: &Members, id: Id) -> BTreeMap<String, String> {
+    let text = members.word(id, "hash").unwrap_or_default();
+    let pairs = text.lines().filter_map(|line| line.split_once(':'));
+    pairs
+        .map(|(zxid, digest)| (zxid.trim().to_owned(), digest.trim().to_owned()))
+        .collect()
+}
+
+/// Waits until all that run have applied the same, and compares what they hold (P29). Returns it.
+pub fn check_equal(members: &mut Members) -> Tree {
+    members.wait_until_equal();
+    let running = members.running();
+    let trees: Vec<_> = running
+        .iter()
+        .map(|id| walk(members.address(*id)))
+        .collect();
+    let (first, others) = trees.split_first().expect("somebody runs");
+    for (id, other) in running[1..].iter().zip(others) {
+        for (path, node) in first {
+            assert_eq!(
+                Some(node),
+                other.get(path),
+                "{path} on members {} and {id}",
+                running[0]
+            );
+        }
+        for path in other.keys() {
+            assert!(first.contains_key(path), "{path} is on member {id} only");
+        }
+    }
+    let mut known: BTreeMap<String, (Id, String)> = BTreeMap::new();
+    for id in running {
+        for (zxid, digest) in digests(members, id) {
+            let (by, known) = known.entry(zxid.clone()).or_insert((id, digest.clone()));
+            assert_eq!(*known, digest, "at {zxid} on members {by} and {id}");
+        }
+    }
+    first.clone()
+}
