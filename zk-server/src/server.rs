@@ -152,7 +152,9 @@ impl Server {
             door,
         ));
         let files = (opened.log, opened.store);
+        let recent = opened.recent;
         let member = opened.epochs.zip(polls);
+        let member = member.map(|(epochs, polls)| (epochs, recent, polls));
         let node = Node::new(Arc::clone(&replica), events, files, member);
         let posts = crate::posts::send_out(&replica).await;
         let node = tokio::spawn(node.run());

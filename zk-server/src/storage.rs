@@ -3,6 +3,7 @@
 //! The disk knows no tree and the tree no disk; they are introduced here.
 
 mod crew;
+mod recent;
 #[cfg(test)]
 mod tests;
 use crate::config::Config;
@@ -21,11 +22,13 @@ use crate::disk::snapshot::{
     SnapshotTrailer, SnapshotWriter,
 };
 use crate::disk::store::StoreOptions;
+use crate::disk::stretch::{Shelf, Stretch};
 use crate::metrics::Metrics;
 use crate::replica::Event;
 use crate::tree::{DigestAlgorithm, ImageProgress, Restore, Rules, Tree, Trust};
 use bytes::Bytes;
 use crew::Crew;
+pub(crate) use recent::Recent;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -69,6 +72,8 @@ pub enum StorageError {
 /// What an opened directory holds.
 pub(crate) struct Opened {
     pub(crate) tree: Tree,
+    /// What the history ends with.
+    pub(crate) recent: Recent,
     /// What a member of an ensemble has promised.
     pub(crate) epochs: Option<Epochs>,
     pub(crate) log: Log,
@@ -123,7 +128,7 @@ pub(crate) fn open(
         crew: Crew::default(),
         _lock: Mutex::new(lock),
     };
-    let tree = store.recover(config)?;
+    let (tree, recent) = store.recover(config)?;
     let epochs = store.epochs(config, tree.last_zxid())?;
     let log = store.start_log(config, tree.last_zxid(), door)?;
     store
@@ -134,6 +139,7 @@ pub(crate) fn open(
         .record(began.elapsed());
     Ok(Opened {
         tree,
+        recent,
         epochs,
         log,
         store,
@@ -141,7 +147,7 @@ pub(crate) fn open(
 }
 
 impl Store {
-    fn recover(&self, config: &Config) -> Result<Tree, StorageError> {
+    fn recover(&self, config: &Config) -> Result<(Tree, Recent), StorageError> {
         let mut options = RecoveryOptions::new(self.dirs.snapshots(), self.dirs.txns());
         options.limits = self.limits;
         options.txn_limit = field_limit(config);
@@ -149,7 +155,7 @@ impl Store {
         options.drop_damaged_tail = self.config.drop_damaged_tail;
         let mut recovering = Recovering::new(rules(config));
         let recovered = recovery::recover(&*self.files, &options, &mut recovering)?;
-        let mut tree = recovering.finish(&recovered);
+        let (mut tree, recent) = recovering.finish(&recovered);
         if recovered.fresh {
             // Asked for first: the file is to be gone once it has had its effect (or none).
             let meant = self.dirs.take_initialize(&*self.files)?;
@@ -192,7 +198,17 @@ impl Store {
                 "data recovered"
             );
         }
-        Ok(tree)
+        Ok((tree, recent))
+    }
+
+    /// Looks whether the logs hold what a learner misses. Blocks.
+    pub(crate) fn find_stretch(&self, after: Zxid, through: Zxid) -> io::Result<Option<Stretch>> {
+        let shelf = Shelf {
+            snapshots: self.dirs.snapshots(),
+            logs: self.dirs.txns(),
+            txn_limit: self.limits.field,
+        };
+        Stretch::find(&*self.files, &shelf, after, through)
     }
 
     /// The epochs of a member. One that has none yet is new, and has promised nothing.
@@ -450,6 +466,7 @@ fn rules(config: &Config) -> Rules {
 struct Recovering {
     rules: Rules,
     state: State,
+    recent: Recent,
 }
 
 enum State {
@@ -462,7 +479,12 @@ enum State {
 impl Recovering {
     fn new(rules: Rules) -> Self {
         let state = State::Applying(Box::new(Tree::new(rules.clone())));
-        Self { rules, state }
+        let recent = Recent::after(Zxid::ZERO);
+        Self {
+            rules,
+            state,
+            recent,
+        }
     }
 
     fn restoring(&mut self) -> &mut Restore {
@@ -472,7 +494,7 @@ impl Recovering {
         }
     }
 
-    fn finish(self, recovered: &recovery::Recovered) -> Tree {
+    fn finish(self, recovered: &recovery::Recovered) -> (Tree, Recent) {
         match self.state {
             State::Restoring(_) => unreachable!("recovery ends with a whole tree"),
             State::Applying(mut tree) => {
@@ -483,7 +505,7 @@ impl Recovering {
                 } else {
                     Trust::Exact
                 });
-                *tree
+                (*tree, self.recent)
             }
         }
     }
@@ -519,15 +541,18 @@ impl recovery::Replica for Recovering {
         if let State::Restoring(restore) = std::mem::replace(&mut self.state, empty) {
             self.state = State::Applying(Box::new(restore.finish(zxid)?));
         }
+        self.recent = Recent::after(zxid);
         Ok(())
     }
 
     fn start_empty(&mut self) {
         self.state = State::Applying(Box::new(Tree::new(self.rules.clone())));
+        self.recent = Recent::after(Zxid::ZERO);
     }
 
     /// Digests are compared by the recovery, which knows what of a snapshot can be trusted.
-    fn apply(&mut self, record: &TxnRecord, _payload: &Bytes) -> Result<(), Refusal> {
+    fn apply(&mut self, record: &TxnRecord, payload: &Bytes) -> Result<(), Refusal> {
+        self.recent.push(record.header.zxid, payload);
         if let State::Applying(tree) = &mut self.state {
             tree.set_trust(Trust::Unknown);
             tree.apply(record);

@@ -131,6 +131,11 @@ impl History {
                 .is_ok()
     }
 
+    /// Whether the log has no such transaction, as far as memory can tell.
+    pub(crate) fn surely_lacks(&self, zxid: Zxid) -> bool {
+        zxid >= self.floor && !self.holds(zxid)
+    }
+
     /// The last transaction before this one, as far as it is in memory.
     pub(crate) fn last_before(&self, zxid: Zxid) -> Option<Zxid> {
         let before = self.entries.partition_point(|entry| entry.zxid < zxid);
@@ -226,6 +231,10 @@ impl History {
     pub(crate) fn truncate(&mut self, to: Zxid, out: &mut Vec<Effect>) {
         assert!(self.is_whole(), "one cut at a time");
         assert!(to < self.logged, "a cut cuts");
+        assert!(
+            !self.surely_lacks(to),
+            "nobody is left with what he never had"
+        );
         while self.entries.back().is_some_and(|entry| entry.zxid > to) {
             self.entries.pop_back();
         }

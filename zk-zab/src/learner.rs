@@ -381,6 +381,11 @@ fn on_choice(
     }
     if let Message::Trunc { zxid } = message {
         match zxid.cmp(&me.history.logged()) {
+            // As if the disk had been asked, and had said so.
+            Ordering::Less if me.history.surely_lacks(zxid) => {
+                out.push(Effect::Halt(Departure::CannotTruncate));
+                return Err(Departure::CannotTruncate);
+            }
             Ordering::Less => me.history.truncate(zxid, out),
             Ordering::Equal => {}
             Ordering::Greater => return Err(Departure::Unknown),

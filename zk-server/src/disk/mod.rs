@@ -12,6 +12,7 @@
 //! | `reader`, `recovery` | reading: one log; everything, into a replica |
 //! | `snapshot` | the tree in one file, in and out |
 //! | `epoch`, `lock`, `dirs` | promises, exclusivity, layout |
+//! | `stretch` | a part of the history, for a learner that misses it |
 //! | `purge`, `truncate` | what is no longer needed, and what must not be any more |
 //! | `leave` | how long work is asked to end early |
 
@@ -31,6 +32,7 @@ pub mod record;
 pub mod recovery;
 pub mod snapshot;
 pub mod store;
+pub mod stretch;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod truncate;

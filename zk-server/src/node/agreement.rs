@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tracing::{debug, info, warn};
 use zk_proto::txn::TxnRecord;
 use zk_proto::{Epoch, Zxid};
-use zk_zab::{Departure, Effect, Input, LinkId, Message, Time};
+use zk_zab::{Departure, Effect, Input, LinkId, Message, Time, Zab};
 
 impl Node {
     /// Carries out all that is to be done, and what comes of it.
@@ -52,6 +52,7 @@ impl Node {
             Effect::Notify { to, notification } => {
                 self.membership().electing.tell(to, &notification);
             }
+            Effect::Halt(Departure::CannotTruncate) => return self.begin_anew(now).await,
             Effect::Halt(because) => return Err(Fatal::Halted(because)),
             Effect::Asked { link, message, .. } => self.on_asked(link, message, now),
             Effect::Answered { message } => self.on_answered(message, now),
@@ -83,12 +84,12 @@ impl Node {
                     self.inputs.push_back(Input::SnapshotAbandoned { link });
                 }
             }
-            // Learners that memory cannot serve get a snapshot.
-            Effect::SeekLog { link, .. } => {
-                let found = false;
-                self.inputs.push_back(Input::LogSought { link, found });
-            }
-            Effect::SendLog { .. } => unreachable!("no log was ever found"),
+            Effect::SeekLog {
+                link,
+                after,
+                through,
+            } => self.seek_log(link, after, through),
+            Effect::SendLog { link, .. } => self.send_log(link),
             Effect::Resigned => self.membership().resigned = true,
         }
         Ok(())
@@ -110,6 +111,38 @@ impl Node {
             self.flight.push_txn(record, super::Answer::Nobody);
         }
         self.stage(zxid, payload);
+        Ok(())
+    }
+
+    /// A cut could not be made, and has changed nothing: the member begins anew with what its disk holds, and
+    /// asks its next leader for a snapshot. What was under way for the one before is of no use any more, but
+    /// for the wish to stop.
+    async fn begin_anew(&mut self, now: Time) -> Result<(), Fatal> {
+        let replica = std::sync::Arc::clone(&self.replica);
+        let config = replica.config();
+        let Some(ensemble) = &config.ensemble else {
+            return Err(Fatal::Halted(Departure::CannotTruncate));
+        };
+        let (store, door) = (std::sync::Arc::clone(&self.store), replica.door());
+        let begin = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || store.begin_anew(&config, door))
+        };
+        let begun = begin.await;
+        let begun = begun.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        self.reopen(begun.reopened);
+        let mut settings = super::membership::settings(config, ensemble);
+        settings.wants_snapshot = true;
+        self.later.clear();
+        self.inputs.clear();
+        if self.stopping {
+            self.inputs.push_back(Input::Resign);
+        }
+        self.membership().peers.close_all();
+        let last = self.delivered;
+        let mut later = Vec::new();
+        self.zab = Zab::member(now, settings, begun.epochs, last, begun.recent, &mut later);
+        self.later.extend(later);
         Ok(())
     }
 

@@ -44,7 +44,16 @@ pub(super) enum Wait {
 pub(super) struct Held {
     sessions: HashMap<SessionId, VecDeque<Wait>, foldhash::fast::RandomState>,
     syncs: VecDeque<SessionId>,
-    renewals: HashMap<SessionId, VecDeque<(Arc<Link>, Duration)>, foldhash::fast::RandomState>,
+    renewals: HashMap<SessionId, VecDeque<Renewal>, foldhash::fast::RandomState>,
+}
+
+/// A client that wants its session back, while the leader is asked.
+#[derive(Clone)]
+pub(super) struct Renewal {
+    pub(super) link: Arc<Link>,
+    pub(super) timeout: Duration,
+    /// Whether the leader has said once that the session lives.
+    pub(super) confirmed: bool,
 }
 
 impl Held {
@@ -111,13 +120,12 @@ impl Held {
     }
 
     /// The leader has been asked whether a session lives.
-    pub(super) fn push_renewal(&mut self, session: SessionId, link: Arc<Link>, timeout: Duration) {
-        let waiting = self.renewals.entry(session).or_default();
-        waiting.push_back((link, timeout));
+    pub(super) fn push_renewal(&mut self, session: SessionId, renewal: Renewal) {
+        self.renewals.entry(session).or_default().push_back(renewal);
     }
 
     /// The leader has answered.
-    pub(super) fn take_renewal(&mut self, session: SessionId) -> Option<(Arc<Link>, Duration)> {
+    pub(super) fn take_renewal(&mut self, session: SessionId) -> Option<Renewal> {
         let waiting = self.renewals.get_mut(&session)?;
         let first = waiting.pop_front();
         if waiting.is_empty() {

@@ -1,7 +1,7 @@
 //! What a learner does for its own clients: reads are answered here, everything else is the leader's, and is
 //! answered when its transaction is delivered here.
 
-use super::held::Wait;
+use super::held::{Renewal, Wait};
 use super::intake::lacks_room;
 use super::leading::session_body;
 use super::membership::Service;
@@ -48,14 +48,20 @@ impl Node {
         if !super::sessions::same_secret(password, &session::password(session)) {
             return link.push_and_wake(Delivery::Connected(ConnectResponse::expired(None)));
         }
-        let timeout_millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        let message = Message::Revalidate(Touch {
-            session,
-            timeout: timeout_millis,
-        });
+        let renewal = Renewal {
+            link,
+            timeout,
+            confirmed: false,
+        };
+        self.ask_whether_it_lives(leader, session, renewal);
+    }
+
+    fn ask_whether_it_lives(&mut self, leader: LinkId, session: SessionId, renewal: Renewal) {
+        let timeout = i32::try_from(renewal.timeout.as_millis()).unwrap_or(i32::MAX);
+        let message = Message::Revalidate(Touch { session, timeout });
         let member = self.membership();
         member.peers.send(leader, message);
-        member.held.push_renewal(session, link, timeout);
+        member.held.push_renewal(session, renewal);
     }
 
     pub(super) fn on_requests_learning(
@@ -247,14 +253,33 @@ impl Node {
         }
     }
 
+    /// A session that lives becomes this server's with the second question: the first may have been so long on
+    /// its way that the client has gone elsewhere, and must not be taken away from there (P16).
     fn on_revalidated(&mut self, session: SessionId, valid: bool, now: Time) {
-        let member = self.membership();
-        let Some((link, timeout)) = member.held.take_renewal(session) else {
+        let service = self.service();
+        let Some(renewal) = self.membership().held.take_renewal(session) else {
             return;
         };
         if !valid {
-            link.push_and_wake(Delivery::Connected(ConnectResponse::expired(None)));
-        } else if member.held.is_idle(session) {
+            let expired = ConnectResponse::expired(None);
+            return renewal.link.push_and_wake(Delivery::Connected(expired));
+        }
+        if let Service::Learns(leader) = service
+            && !renewal.confirmed
+        {
+            if !renewal.link.is_gone() {
+                let confirmed = true;
+                let renewal = Renewal {
+                    confirmed,
+                    ..renewal
+                };
+                self.ask_whether_it_lives(leader, session, renewal);
+            }
+            return;
+        }
+        let Renewal { link, timeout, .. } = renewal;
+        let member = self.membership();
+        if member.held.is_idle(session) {
             let response = self.sessions.begin(session, timeout, &link, now);
             link.push_and_wake(Delivery::Connected(response));
         } else {

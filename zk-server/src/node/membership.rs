@@ -4,6 +4,7 @@
 use super::copies::Copies;
 use super::electing::Electing;
 use super::held::Held;
+use super::stretches::Stretches;
 use crate::config::Config;
 use crate::config::peers::{Ensemble, Role};
 use crate::net::four_letter::LeaderGauges;
@@ -31,6 +32,7 @@ pub(super) struct Membership {
     pub(super) peers: Peers,
     pub(super) electing: Electing,
     pub(super) copies: Copies,
+    pub(super) stretches: Stretches,
     pub(super) held: Held,
     pub(super) service: Service,
     /// Whether this server leads, or tries to.
@@ -73,6 +75,7 @@ impl Membership {
             peers: Peers::new(config, report),
             electing,
             copies: Copies::default(),
+            stretches: Stretches::new(),
             held: Held::default(),
             service: Service::None,
             leading: false,

@@ -25,6 +25,7 @@ mod roles;
 mod sessions;
 mod snapshots;
 mod stall;
+mod stretches;
 mod tally;
 
 use crate::config::settings::Purge;
@@ -33,8 +34,8 @@ use crate::disk::log::{Log, LogFailure, Refused};
 use crate::disk::store::LogRecord;
 use crate::net::link::{Delivery, Link};
 use crate::replica::{Event, Replica, Submission};
-use crate::storage::Store;
 pub use crate::storage::rejoin::RejoinError;
+use crate::storage::{Recent, Store};
 use crate::tree::{Internal, Pending, ReapRules, reapable};
 use bytes::BytesMut;
 use electing::Electing;
@@ -138,7 +139,7 @@ impl Node {
         replica: Arc<Replica>,
         events: UnboundedReceiver<Event>,
         opened: (Log, Store),
-        member: Option<(Epochs, Polls)>,
+        member: Option<(Epochs, Recent, Polls)>,
     ) -> Self {
         let (log, store) = opened;
         let (now, wall) = (
@@ -151,10 +152,10 @@ impl Node {
         let mut sessions = LiveSessions::new(&tree, server, wall, now);
         let (delivered, mut later) = (tree.last_zxid(), Vec::new());
         let (zab, member) = match (&config.ensemble, member) {
-            (Some(ensemble), Some((epochs, polls))) => {
+            (Some(ensemble), Some((epochs, recent, polls))) => {
                 let settings = membership::settings(config, ensemble);
                 let electing = Electing::new(polls);
-                let zab = Zab::member(now, settings, epochs, delivered, Vec::new(), &mut later);
+                let zab = Zab::member(now, settings, epochs, delivered, recent, &mut later);
                 (zab, Some(Box::new(Membership::of(&replica, electing))))
             }
             (Some(_) | None, _) => {

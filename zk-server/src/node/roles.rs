@@ -70,6 +70,9 @@ impl Node {
             PeerEvent::SnapshotLost { link } => {
                 self.inputs.push_back(Input::SnapshotAbandoned { link });
             }
+            PeerEvent::LogSought { link, stretch } => self.on_log_sought(link, stretch),
+            PeerEvent::LogSent { link } => self.inputs.push_back(Input::LogSent { link }),
+            PeerEvent::LogLost { link } => self.membership().peers.cut_off(link),
             PeerEvent::Closed { link } => self.on_closed(link),
         }
         Ok(())
@@ -79,6 +82,7 @@ impl Node {
         let member = self.membership();
         member.peers.close(link);
         member.roster.remove(&link);
+        member.stretches.remove(&link);
         self.inputs.push_back(Input::Closed { link });
     }
 
@@ -133,6 +137,7 @@ impl Node {
         member.leading = standing == Standing::Leading;
         member.peers.listen(member.leading);
         member.roster.clear();
+        member.stretches.clear();
         member.since = now;
         self.tell_rank();
     }

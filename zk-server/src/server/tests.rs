@@ -2,6 +2,7 @@
 
 mod ensemble;
 mod leaving;
+mod led;
 
 use super::*;
 use crate::disk::files::{Entry, Handle, Kind, Space};

@@ -26,6 +26,8 @@ pub struct Registry<O> {
 struct Known<O> {
     /// Nobody has asked anything in its name since this leader began.
     owner: Option<O>,
+    /// Who has asked for it meanwhile, and has not shown yet that its client is still there.
+    claim: Option<O>,
     heard: Time,
 }
 
@@ -48,8 +50,12 @@ impl<O: Copy + Eq> Registry<O> {
 
     fn insert(&mut self, session: SessionId, timeout: Duration, owner: Option<O>, now: Time) {
         self.tracker.open(session, timeout, now);
-        let heard = now;
-        self.known.insert(session, Known { owner, heard });
+        let known = Known {
+            owner,
+            claim: None,
+            heard: now,
+        };
+        self.known.insert(session, known);
     }
 
     /// A session is being opened through `owner`. Its time runs from here, not from the moment it stands.
@@ -58,12 +64,24 @@ impl<O: Copy + Eq> Registry<O> {
     }
 
     /// A client wants to go on with its session through `owner`. Whether it may.
+    ///
+    /// The question may have been long on its way, and the client may have gone on elsewhere meanwhile (S62). So
+    /// from one owner to another a session moves only when the new one asks again, or does something in its name:
+    /// both come after our first answer, and only from a server whose client is there.
     pub fn take_up(&mut self, session: SessionId, timeout: Duration, owner: O, now: Time) -> bool {
-        let lives = self.tracker.is_open(session);
-        if lives {
+        if !self.tracker.is_open(session) {
+            return false;
+        }
+        if let Some(known) = self.known.get_mut(&session)
+            && known.owner.is_some_and(|other| other != owner)
+            && known.claim != Some(owner)
+        {
+            known.claim = Some(owner);
+            self.touch(session, timeout, now);
+        } else {
             self.insert(session, timeout, Some(owner), now);
         }
-        lives
+        true
     }
 
     /// A learner has heard of a session.
@@ -88,6 +106,9 @@ impl<O: Copy + Eq> Registry<O> {
         }
         let known = self.known.get_mut(&session);
         let known = known.ok_or(ErrorCode::SessionExpired)?;
+        if known.claim == Some(owner) {
+            known.owner = known.claim.take();
+        }
         if *known.owner.get_or_insert(owner) == owner {
             Ok(())
         } else {
@@ -184,12 +205,38 @@ mod tests {
         assert_eq!(registry.check(S, old), Ok(()));
         assert_eq!(registry.check(S, Owner::Here), Err(ErrorCode::SessionMoved));
         assert!(registry.take_up(S, TIMEOUT, new, at(10)));
+        assert!(registry.take_up(S, TIMEOUT, new, at(11)));
         assert_eq!(
             registry.check(S, old),
             Err(ErrorCode::SessionMoved),
             "(P16)"
         );
         assert_eq!(registry.check(S, new), Ok(()));
+    }
+
+    #[test]
+    fn a_question_that_was_long_on_its_way_does_not_move_a_session() {
+        let mut registry = led(0);
+        let (stale, new) = (Owner::Learner(1), Owner::Learner(2));
+        registry.open(S, TIMEOUT, stale, at(0));
+        // Its client asks at the old server again, gives up, and goes to the new one.
+        assert!(registry.take_up(S, TIMEOUT, new, at(10)));
+        assert!(registry.take_up(S, TIMEOUT, new, at(11)), "asked again");
+        assert!(registry.take_up(S, TIMEOUT, stale, at(12)), "it lives");
+        assert_eq!(registry.check(S, new), Ok(()), "(P16, S62)");
+        // The old server finds its client gone, and asks no more.
+        registry.touch(S, TIMEOUT, at(20));
+        assert_eq!(registry.check(S, new), Ok(()));
+    }
+
+    #[test]
+    fn whoever_claims_a_session_has_it_with_the_first_word() {
+        let mut registry = led(0);
+        let (old, java) = (Owner::Here, Owner::Learner(2));
+        registry.open(S, TIMEOUT, old, at(0));
+        assert!(registry.take_up(S, TIMEOUT, java, at(10)));
+        assert_eq!(registry.check(S, java), Ok(()), "it asks only once");
+        assert_eq!(registry.check(S, old), Err(ErrorCode::SessionMoved));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! back later. The log's thread has ended before a file is touched (ZOOKEEPER-4712), and who cannot obey
 //! does not go on (ZOOKEEPER-3701).
 
-use super::{Recovering, StorageError, Store, field_limit, rules};
+use super::{Recent, Recovering, StorageError, Store, field_limit, rules};
 use crate::config::Config;
 use crate::disk::log::{Log, LogFailure};
 use crate::disk::purge::PurgeDirs;
@@ -16,11 +16,19 @@ use crate::tree::{Tree, Trust};
 use std::io::Read;
 use tokio::sync::mpsc::UnboundedSender;
 use zk_proto::Zxid;
+use zk_zab::Epochs;
 
 /// A directory as a leader wants it.
 pub(crate) struct Reopened {
     pub(crate) tree: Tree,
     pub(crate) log: Log,
+}
+
+/// A directory as a start finds it.
+pub(crate) struct Anew {
+    pub(crate) reopened: Reopened,
+    pub(crate) recent: Recent,
+    pub(crate) epochs: Epochs,
 }
 
 /// Why a learner could not do what its leader wanted. It must not go on with what it has.
@@ -74,10 +82,29 @@ impl Store {
             snapshots: self.limits,
         };
         truncate(&*self.files, &self.places(), to, limits)?;
-        let tree = self.recover(config)?;
+        let (tree, _recent) = self.recover(config)?;
         assert_eq!(tree.last_zxid(), to, "the log ends where it was cut");
         let log = self.start_log(config, to, door)?;
         Ok(Reopened { tree, log })
+    }
+
+    /// Begins anew with what the directory holds, after a cut that could not be made and has changed nothing.
+    /// Blocks.
+    pub(crate) fn begin_anew(
+        &self,
+        config: &Config,
+        door: UnboundedSender<Event>,
+    ) -> Result<Anew, RejoinError> {
+        let (tree, recent) = self.recover(config)?;
+        let last = tree.last_zxid();
+        let epochs = self.epochs(config, last)?.unwrap_or_default();
+        let log = self.start_log(config, last, door)?;
+        let reopened = Reopened { tree, log };
+        Ok(Anew {
+            reopened,
+            recent,
+            epochs,
+        })
     }
 
     /// Makes a leader's tree this server's own: durable as a snapshot, with nothing of the old history

@@ -68,6 +68,8 @@ enum Ended {
     ByLoop,
     #[error("the snapshot cannot be used")]
     Snapshot,
+    #[error("a leader that began a snapshot has been silent for too long")]
+    Silent,
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -219,8 +221,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Feeds what follows to a thread that makes a tree of it, and goes on behind it.
+    /// Feeds what follows to a thread that makes a tree of it, and goes on behind it. A snapshot may take any
+    /// time, but not a leader between two pieces of it: the agreement relies on that.
     async fn take_snapshot(&mut self) -> Result<(), Ended> {
+        let ensemble = self.config.ensemble.as_ref();
+        let ticks = ensemble.map_or(1, |ensemble| ensemble.patience.init_limit);
+        let patience = self.config.sessions.tick_time * ticks;
         let zxid = self.orders.recv().await.ok_or(Ended::ByLoop)?;
         let (feed, mut hungry) = Feed::new();
         let (link, report) = (self.id, Arc::clone(&self.report));
@@ -233,7 +239,9 @@ impl Reader {
                 Loaded::More(plate) => {
                     if self.buffer.is_empty() {
                         self.buffer.reserve(APPETITE);
-                        if self.from.read_buf(&mut self.buffer).await? == 0 {
+                        let read = self.from.read_buf(&mut self.buffer);
+                        let read = tokio::time::timeout(patience, read).await;
+                        if read.map_err(|_| Ended::Silent)?? == 0 {
                             return Err(Ended::ByPeer);
                         }
                     }

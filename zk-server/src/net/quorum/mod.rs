@@ -18,11 +18,13 @@ mod link;
 mod loading;
 mod outbox;
 mod peers;
+mod reading;
 
 pub(crate) use peers::Peers;
 
 use outbox::Outbox;
 
+use crate::disk::stretch::Stretch;
 use crate::tree::Tree;
 use std::sync::Arc;
 use zk_proto::{ServerId, Zxid};
@@ -50,6 +52,15 @@ pub(crate) enum PeerEvent {
     },
     /// It never will be.
     SnapshotLost { link: LinkId },
+    /// The logs have been looked at for a learner: what it misses, if they hold it.
+    LogSought {
+        link: LinkId,
+        stretch: Option<Box<Stretch>>,
+    },
+    /// All of that waits to be written to it.
+    LogSent { link: LinkId },
+    /// It could not be read: the learner must come again.
+    LogLost { link: LinkId },
     /// A connection has ended.
     Closed { link: LinkId },
 }

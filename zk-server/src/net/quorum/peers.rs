@@ -1,8 +1,10 @@
 //! All connections to other members, as the loop holds them.
 
 use super::dial::{Acceptor, Workshop, dial};
+use super::reading::read_out;
 use super::{NewLink, Outbox, PeerEvent, Report, link};
 use crate::config::Config;
+use crate::disk::stretch::Stretch;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,6 +95,23 @@ impl Peers {
         Some(self.links.get(&link)?.outbox().has_room())
     }
 
+    /// Sends a part of the log, from a thread; how that ends is told later.
+    pub(crate) fn send_stretch(&mut self, link: LinkId, stretch: Stretch) {
+        let Some(handle) = self.links.get(&link) else {
+            return;
+        };
+        let (outbox, report) = (
+            Arc::clone(handle.outbox()),
+            Arc::clone(&self.workshop.report),
+        );
+        let thread = std::thread::Builder::new().name("sync-log".into());
+        let started = thread.spawn(move || read_out(stretch, link, &outbox, &report));
+        if let Err(error) = started {
+            warn!(%link, %error, "no thread can be had for a learner");
+            self.cut_off(link);
+        }
+    }
+
     /// What comes next on a connection is a snapshot. False if the connection is gone: nothing will come.
     pub(crate) fn load_snapshot(&self, link: LinkId, zxid: Zxid) -> bool {
         let handle = self.links.get(&link);
@@ -104,6 +123,11 @@ impl Peers {
         if self.links.remove(&link).is_some() {
             (self.workshop.report)(PeerEvent::Closed { link });
         }
+    }
+
+    /// Ends them all.
+    pub(crate) fn close_all(&mut self) {
+        self.links.clear();
     }
 
     /// Ends a connection; what was sent before leaves, if it can soon.

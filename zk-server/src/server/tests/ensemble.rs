@@ -205,6 +205,58 @@ async fn a_follower_that_was_away_gets_what_it_missed() {
     trio.wait_until_equal().await;
 }
 
+/// Whether the first log of a member is still there: who is sent a snapshot has none of its old ones left.
+fn has_first_log(trio: &Trio, id: i64) -> bool {
+    trio.dirs[&id]
+        .path()
+        .join("version-2/log.100000001")
+        .exists()
+}
+
+/// However long ago it was: from memory, or from the logs behind a snapshot.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_has_just_started_tells_what_is_missed_and_no_more() {
+    let mut trio = Trio::start(&THREE).await;
+    for with_snapshot in [false, true] {
+        let leader = trio.leader().await;
+        let others = [1 + leader % 3, 1 + (leader + 1) % 3];
+        let [away, there] = others;
+        write(
+            trio.address(leader),
+            ["a", "b"][usize::from(with_snapshot)],
+            5,
+        )
+        .await;
+        trio.wait_until_equal().await;
+        assert!(has_first_log(&trio, away));
+        trio.stop(away).await;
+        write(
+            trio.address(there),
+            ["c", "d"][usize::from(with_snapshot)],
+            20,
+        )
+        .await;
+        if with_snapshot {
+            for id in [leader, there] {
+                let (zxid, _) = trio.state(id);
+                let file = format!("version-2/snapshot.{zxid:x}");
+                let file = trio.dirs[&id].path().join(file);
+                trio.running[&id].take_snapshot();
+                trio.wait_until("the snapshot is there", |_| file.exists())
+                    .await;
+            }
+        }
+        trio.stop(there).await;
+        trio.stop(leader).await;
+        for id in [1, 2, 3] {
+            trio.restart(id).await;
+        }
+        trio.leader().await;
+        trio.wait_until_equal().await;
+        assert!(has_first_log(&trio, away), "no snapshot was needed");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_with_an_empty_disk_gets_a_snapshot() {
     let mut trio = Trio::start(&THREE).await;
