@@ -6,49 +6,9 @@
 //! as young as before. `std::time::Instant` stands still there, and so do the timers of a runtime: whoever is
 //! woken by one asks this clock what time it is before believing anything.
 
-use std::fmt;
-use std::ops::Add;
 use std::time::Duration;
 
-/// A point in monotonic time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(Duration);
-
-impl Time {
-    /// The given time after the clock's beginning.
-    pub const fn since_start(elapsed: Duration) -> Self {
-        Self(elapsed)
-    }
-
-    /// How long after the clock's beginning this is.
-    pub const fn elapsed(self) -> Duration {
-        self.0
-    }
-
-    /// Whole milliseconds after the clock's beginning.
-    pub fn as_millis(self) -> u64 {
-        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// The time from `earlier` to here, zero if it is not earlier.
-    pub const fn saturating_since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
-    }
-}
-
-impl Add<Duration> for Time {
-    type Output = Self;
-
-    fn add(self, delay: Duration) -> Self {
-        Self(self.0.saturating_add(delay))
-    }
-}
-
-impl fmt::Display for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}s", self.0.as_secs_f64())
-    }
-}
+pub use zk_proto::Time;
 
 /// Tells the time to a driver, from its own beginning on.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +26,7 @@ impl Clock {
 
     /// The time.
     pub fn now(&self) -> Time {
-        Time(system_time().saturating_sub(self.origin))
+        Time::since_start(system_time().saturating_sub(self.origin))
     }
 
     /// How long to wait for a point in time; zero if it has passed. A wait that spans a suspend ends late, as

@@ -28,6 +28,7 @@ pub mod path;
 mod reply;
 mod request;
 mod stat;
+mod time;
 pub mod txn;
 mod watch;
 
@@ -42,4 +43,5 @@ pub use path::ZPath;
 pub use reply::{ClientInfo, Reply, ReplyHeader};
 pub use request::{Create, Request, RequestHeader, WatchLists};
 pub use stat::{Stat, StoredStat};
+pub use time::Time;
 pub use watch::{AddWatchMode, EventType, WatchEvent, WatcherType};

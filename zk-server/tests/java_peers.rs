@@ -142,15 +142,7 @@ impl Plan {
             members: members.map(|member| (member.id, member)).collect(),
             groups: BTreeMap::new(),
             weights: BTreeMap::new(),
-            patience: Patience {
-                init_limit: 10,
-                sync_limit: 5,
-                connect_limit: None,
-                dial: Duration::from_secs(5),
-                redial: Duration::from_millis(100),
-                shortest_notification: Duration::from_millis(200),
-                longest_notification: Duration::from_secs(60),
-            },
+            patience: Patience::default(),
             leader_serves: true,
             listen_on_all: false,
         }

@@ -41,7 +41,6 @@ mod observer;
 mod quorum;
 mod settings;
 mod sync;
-mod time;
 pub mod wire;
 
 pub use departure::Departure;
@@ -54,7 +53,7 @@ pub use message::{Forwarded, Identity, LearnerInfo, Message, Touch};
 pub use notification::{Notification, PeerState, Round, Vote};
 pub use quorum::{Hierarchical, Majority, Misplaced, Progress, Quorum};
 pub use settings::Settings;
-pub use time::Time;
+pub use zk_proto::Time;
 
 use bytes::Bytes;
 use leader::Leader;

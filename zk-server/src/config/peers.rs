@@ -43,7 +43,8 @@ pub struct Member {
     pub client: Option<ClientAddress>,
 }
 
-/// How long the members wait for each other. Limits are in ticks.
+/// How long the members wait for each other. Limits are in ticks. The default is Java's, and for the two limits that
+/// Java has no default of, what its sample configuration says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// To connect to a leader and catch up.
@@ -60,6 +61,20 @@ pub struct Patience {
     pub shortest_notification: Duration,
     /// Before a vote is repeated at the latest.
     pub longest_notification: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            init_limit: 10,
+            sync_limit: 5,
+            connect_limit: None,
+            dial: Duration::from_secs(5),
+            redial: Duration::from_millis(100),
+            shortest_notification: Duration::from_millis(200),
+            longest_notification: Duration::from_secs(60),
+        }
+    }
 }
 
 /// The members of an ensemble, and which of them this server is.

@@ -23,7 +23,6 @@ mod tests {
     use super::super::peers::{Member, Patience, PeerAddress, Role};
     use super::*;
     use std::collections::BTreeSet;
-    use std::time::Duration;
     use zk_proto::ServerId;
 
     fn servers(ids: &[i64]) -> BTreeSet<ServerId> {
@@ -48,15 +47,7 @@ mod tests {
             members: members.map(|member| (member.id, member)).collect(),
             groups: (1..).zip(groups.iter().map(|ids| servers(ids))).collect(),
             weights: BTreeMap::new(),
-            patience: Patience {
-                init_limit: 10,
-                sync_limit: 5,
-                connect_limit: None,
-                dial: Duration::from_secs(5),
-                redial: Duration::from_millis(100),
-                shortest_notification: Duration::from_millis(200),
-                longest_notification: Duration::from_secs(60),
-            },
+            patience: Patience::default(),
             leader_serves: true,
             listen_on_all: false,
         }

@@ -73,6 +73,13 @@ impl Town {
     }
 }
 
+/// Two servers, both open.
+async fn pair() -> (Town, Server, Server) {
+    let mut town = Town::of(&[1, 2]).await;
+    let (one, two) = (town.open(1).await, town.open(2).await);
+    (town, one, two)
+}
+
 /// A server's port is free again soon after it has ended.
 async fn rebind(address: SocketAddr) -> TcpListener {
     let deadline = Instant::now() + SOON;
@@ -144,8 +151,7 @@ fn greeting(from: i64, address: &Address) -> BytesMut {
 
 #[tokio::test]
 async fn the_greater_dials_and_both_talk() {
-    let mut town = Town::of(&[1, 2]).await;
-    let (mut one, mut two) = (town.open(1).await, town.open(2).await);
+    let (_town, mut one, mut two) = pair().await;
     two.say(1, 5);
     one.hears_word(2, 5).await;
     one.say(2, 6);
@@ -154,8 +160,7 @@ async fn the_greater_dials_and_both_talk() {
 
 #[tokio::test]
 async fn the_smaller_dials_and_is_called_back() {
-    let mut town = Town::of(&[1, 2]).await;
-    let (one, mut two) = (town.open(1).await, town.open(2).await);
+    let (_town, one, mut two) = pair().await;
     one.say(2, 5);
     two.hears_word(1, 5).await;
     one.say(2, 6);
@@ -180,8 +185,7 @@ async fn a_newer_message_replaces_one_that_has_not_left() {
 
 #[tokio::test]
 async fn the_last_message_is_repeated_to_who_comes_back() {
-    let mut town = Town::of(&[1, 2]).await;
-    let (mut one, mut two) = (town.open(1).await, town.open(2).await);
+    let (mut town, mut one, mut two) = pair().await;
     two.say(1, 5);
     one.hears_word(2, 5).await;
     drop(one);
@@ -193,8 +197,7 @@ async fn the_last_message_is_repeated_to_who_comes_back() {
 
 #[tokio::test]
 async fn a_restarted_greater_server_takes_its_connection_up_again() {
-    let mut town = Town::of(&[1, 2]).await;
-    let (mut one, mut two) = (town.open(1).await, town.open(2).await);
+    let (mut town, mut one, mut two) = pair().await;
     two.say(1, 5);
     one.hears_word(2, 5).await;
     one.say(2, 6);
@@ -346,13 +349,8 @@ fn ensemble(town: &Town, me: i64) -> Ensemble {
         groups: BTreeMap::new(),
         weights: BTreeMap::new(),
         patience: Patience {
-            init_limit: 10,
-            sync_limit: 5,
-            connect_limit: None,
             dial: SOON,
-            redial: Duration::from_millis(100),
-            shortest_notification: Duration::from_millis(200),
-            longest_notification: Duration::from_secs(60),
+            ..Patience::default()
         },
         leader_serves: true,
         listen_on_all: false,

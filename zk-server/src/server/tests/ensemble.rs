@@ -54,11 +54,8 @@ impl Trio {
             patience: Patience {
                 init_limit: 20,
                 sync_limit: 10,
-                connect_limit: None,
-                dial: Duration::from_secs(5),
-                redial: Duration::from_millis(100),
-                shortest_notification: Duration::from_millis(200),
                 longest_notification: Duration::from_secs(1),
+                ..Patience::default()
             },
             leader_serves: true,
             listen_on_all: false,

@@ -1,10 +1,10 @@
-//! Monotonic time, as an argument.
+//! Monotonic time, as an argument: a plain value, which the pure rooms of servers and clients are handed.
 
 use std::fmt;
 use std::ops::Add;
 use std::time::Duration;
 
-/// A point in monotonic time. Only the loop that drives the pure rooms makes one.
+/// A point in monotonic time. Only who drives the pure rooms makes one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(Duration);
 
