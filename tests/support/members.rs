@@ -66,7 +66,9 @@ pub struct Members {
 impl Members {
     /// Writes the files of an ensemble; starts nobody. The observers come after the voters.
     pub fn plan(kinds: &[Kind], observers: usize) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        let mut dir = tempfile::tempdir().expect("a directory");
+        // For whoever wants to read what the members said.
+        dir.disable_cleanup(std::env::var_os("ENSEMBLE_KEEP").is_some());
         let ids = || (1..).zip(kinds);
         let mut lines = String::new();
         for (id, _) in ids() {
@@ -101,7 +103,7 @@ impl Members {
             let peer_type = if observer { "peerType=observer\n" } else { "" };
             let text = format!(
                 "tickTime={TICK_MILLIS}\ninitLimit=20\nsyncLimit=4\ndataDir={}\nclientPort={}\n\
-                 4lw.commands.whitelist=*\nadmin.enableServer=false\nmaxClientCnxns=0\n{peer_type}{lines}",
+                 4lw.commands.whitelist=*\nadmin.enableServer=false\nmaxClientCnxns=0\nmaxSessionTimeout=40000\n{peer_type}{lines}",
                 data.display(),
                 seat.client_port,
             );
@@ -248,6 +250,12 @@ impl Members {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// How often a member has said this.
+    pub fn says(&self, id: Id, what: &str) -> usize {
+        let text = std::fs::read_to_string(self.log(id)).unwrap_or_default();
+        text.lines().filter(|line| line.contains(what)).count()
     }
 
     /// The last lines of all.

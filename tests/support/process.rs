@@ -52,6 +52,9 @@ impl Process {
         for setting in settings {
             command.arg("--set").arg(setting);
         }
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "error");
+        }
         Self::launch(command, port, errors)
     }
 
@@ -59,6 +62,9 @@ impl Process {
     pub fn spawn_configured(config: &Path, port: u16, errors: impl Into<Stdio>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_zk-server"));
         command.arg("start").arg(config);
+        if std::env::var_os("RUST_LOG").is_none() {
+            command.env("RUST_LOG", "info");
+        }
         Self::launch(command, port, errors)
     }
 
@@ -67,6 +73,7 @@ impl Process {
         let mut command = Command::new("java");
         command
             .args(["-Xmx128m", "-XX:+UseSerialGC", "-cp", classes])
+            .arg("-Dorg.apache.logging.log4j.level=INFO")
             .arg("org.apache.zookeeper.server.quorum.QuorumPeerMain")
             .arg(config)
             .stdin(Stdio::null())
@@ -82,10 +89,6 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors)
-            .env(
-                "RUST_LOG",
-                std::env::var("RUST_LOG").as_deref().unwrap_or("error"),
-            )
             .spawn()
             .expect("the server's binary starts");
         let address = SocketAddr::from(([127, 0, 0, 1], port));

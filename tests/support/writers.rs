@@ -15,10 +15,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use zk_proto::{Reply, Request, Zxid};
+use zk_proto::{Reply, Request, SessionId, Zxid};
 
 /// How long a writer waits for a word before it goes elsewhere.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// In milliseconds. Nobody pings while trees are compared.
+const SESSION_TIMEOUT: i32 = 40_000;
 const IN_FLIGHT: u32 = 8;
 const NO_NODE: i32 = -101;
 
@@ -38,7 +40,9 @@ pub struct Writer {
 impl Writer {
     /// A writer with a session and an ephemeral node, below `/NAME`.
     pub fn begin(name: &str, addresses: &[SocketAddr], at: usize, pause: Duration) -> Self {
-        let mut client = Client::connect(addresses[at]).expect("it serves");
+        let (none, timeout) = (SessionId::NONE, SESSION_TIMEOUT);
+        let client = Client::connect_with(addresses[at], none, &[0; 16], timeout);
+        let mut client = client.expect("it serves");
         let base = format!("/{name}");
         let mut make = |path: &str, flags| {
             let made = client.create(path, b"", flags).expect("it answers");

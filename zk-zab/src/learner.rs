@@ -20,8 +20,10 @@ use std::cmp::Ordering;
 use std::time::Duration;
 use zk_proto::{Epoch, ServerId, Zxid};
 
-/// Between two attempts to reach the leader.
-const DIAL_AGAIN: Duration = Duration::from_millis(100);
+/// Between the first two attempts to reach the leader: one that has just been elected is about to listen.
+const DIAL_AGAIN_FIRST: Duration = Duration::from_millis(5);
+/// The pause doubles up to this one.
+const DIAL_AGAIN_LAST: Duration = Duration::from_millis(100);
 
 /// What one step of a role comes to: its next state, or the reason why it ends.
 pub(crate) type Step<T> = Result<T, Departure>;
@@ -38,7 +40,10 @@ pub(crate) struct Learner {
 #[derive(Clone, Debug)]
 enum Phase {
     /// The leader is being dialled; after a failure it is again, then.
-    Dialling { again: Option<Time> },
+    Dialling {
+        again: Option<Time>,
+        pause: Duration,
+    },
     /// It was told who comes.
     Greeting { link: LinkId },
     /// Its epoch is on its way to the disk.
@@ -89,7 +94,10 @@ impl Learner {
         Self {
             leader,
             until: now + me.settings.init_time(),
-            phase: Phase::Dialling { again: None },
+            phase: Phase::Dialling {
+                again: None,
+                pause: DIAL_AGAIN_FIRST,
+            },
         }
     }
 
@@ -112,7 +120,10 @@ impl Learner {
     }
 
     pub(crate) fn deadline(&self) -> Time {
-        if let Phase::Dialling { again: Some(again) } = self.phase {
+        if let Phase::Dialling {
+            again: Some(again), ..
+        } = self.phase
+        {
             return again.min(self.until);
         }
         self.until
@@ -122,10 +133,14 @@ impl Learner {
         if now >= self.until {
             return Err(Departure::Silent);
         }
-        if let Phase::Dialling { again: Some(again) } = self.phase
+        if let Phase::Dialling {
+            again: Some(again),
+            pause,
+        } = self.phase
             && now >= again
         {
-            self.phase = Phase::Dialling { again: None };
+            let pause = (pause * 2).min(DIAL_AGAIN_LAST);
+            self.phase = Phase::Dialling { again: None, pause };
             out.push(Effect::Dial { to: self.leader });
         }
         Ok(self)
@@ -197,9 +212,11 @@ impl Learner {
     }
 
     fn on_dial_failed(mut self, to: ServerId, now: Time) -> Self {
-        if to == self.leader && matches!(self.phase, Phase::Dialling { again: None }) {
-            let again = Some(now + DIAL_AGAIN);
-            self.phase = Phase::Dialling { again };
+        if let Phase::Dialling { again: None, pause } = self.phase
+            && to == self.leader
+        {
+            let again = Some(now + pause);
+            self.phase = Phase::Dialling { again, pause };
         }
         self
     }
