@@ -3,7 +3,7 @@
 use crate::ErrorKind;
 use crate::client::{Client, Shared};
 use crate::clock::Clock;
-use crate::driver::{Command, Connector, Core, Load, Orphans, Parts, Status};
+use crate::driver::{Command, Connector, Core, Load, Orphans, Parts, Status, Wanted};
 use crate::hosts::{ConnectString, ConnectStringError, HostList, Servers, backoff, resolve};
 use crate::observe::{Metrics, Uncounted};
 use crate::security::sasl::Login;
@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 use zk_proto::jute::DEFAULT_MAX_BUFFER;
 use zk_proto::{Acl, Perms};
@@ -58,6 +58,7 @@ pub struct Builder {
     #[cfg(feature = "tls")]
     tls: Option<crate::security::tls::Tls>,
     login: Option<Login>,
+    follow_ensemble: bool,
 }
 
 impl Builder {
@@ -73,6 +74,7 @@ impl Builder {
                 read_retries: 8,
                 on_expiry: OnExpiry::End,
                 give_up_after: None,
+                prove_alive: false,
             },
             connect_timeout: None,
             request_timeout: Some(Duration::from_secs(30)),
@@ -90,6 +92,7 @@ impl Builder {
             #[cfg(feature = "tls")]
             tls: None,
             login: None,
+            follow_ensemble: false,
         }
     }
 
@@ -136,6 +139,27 @@ impl Builder {
     #[must_use]
     pub fn give_up_after(mut self, silence: Duration) -> Self {
         self.session.give_up_after = Some(silence);
+        self
+    }
+
+    /// Keeps [`Client::alive_until`] in the future for as long as there is a leader, also when nothing or only reads
+    /// are asked: a `sync` goes out with every third of the session timeout in which nothing else went to the leader.
+    /// It costs the ensemble a message to the leader and back, no transaction. Behind a server that is cut off it is
+    /// answered late or never, and reads behind it wait: whoever needs the deadline would rather know.
+    #[must_use]
+    pub fn prove_alive(mut self, wanted: bool) -> Self {
+        self.session.prove_alive = wanted;
+        self
+    }
+
+    /// Follows the ensemble as its members change, by what it writes into `/zookeeper/config`: the client ports there
+    /// replace the servers of the connection string, which stay in reserve. It takes one watch on that node.
+    ///
+    /// Not unless told: what members call themselves is often of no use to clients, as behind a translated address or
+    /// in a container, and a thousand watches on one node fire at once.
+    #[must_use]
+    pub fn follow_ensemble(mut self, wanted: bool) -> Self {
+        self.follow_ensemble = wanted;
         self
     }
 
@@ -291,16 +315,24 @@ impl Builder {
             Servers::Srv(_) if cfg!(feature = "srv") => Vec::new(),
             Servers::Srv(_) => return Err(ConnectError::NoSrv),
         };
-        let mut list = HostList::new(endpoints, self.backoff, resolve::fresh_chance());
-        list.limit_cooling(self.session.timeout / 4);
+        let list = HostList::new(endpoints, self.backoff, resolve::fresh_chance());
         let each = self.session.timeout / u32::try_from(list.len().max(1)).unwrap_or(1);
         let each = each.clamp(Duration::from_secs(1), Duration::from_secs(10));
         let connect_timeout = self.connect_timeout.unwrap_or(each);
         self.session.connect_timeout = connect_timeout;
         let clock = Clock::start();
+        let seeds: Arc<[_]> = match &servers {
+            Servers::Listed(endpoints) => endpoints.clone().into(),
+            Servers::Srv(_) => Arc::from([]),
+        };
+        let (wishes, wanted) = watch::channel(Wanted {
+            servers: seeds,
+            reserve: Arc::from([]),
+        });
         let connector = Connector {
             servers,
             list,
+            wanted,
             clock,
             timeout: connect_timeout,
             max_reply: self.max_reply,
@@ -309,11 +341,18 @@ impl Builder {
             tls: self.tls.take().map(crate::security::tls::Tls::connector),
             login: self.login.take(),
         };
-        Ok(self.start(clock, connector, chroot.unwrap_or_default().into()))
+        Ok(self.start(clock, connector, wishes, chroot.unwrap_or_default().into()))
     }
 
-    fn start(self, clock: Clock, connector: Connector, root: Arc<str>) -> Client {
+    fn start(
+        self,
+        clock: Clock,
+        connector: Connector,
+        wishes: watch::Sender<Wanted>,
+        root: Arc<str>,
+    ) -> Client {
         let (commands, receiver) = mpsc::unbounded_channel();
+        let follow = self.follow_ensemble;
         let (orphans, adopted) = mpsc::unbounded_channel();
         let orphans = Orphans(orphans);
         let status = Arc::new(Status::new(self.session.timeout));
@@ -329,6 +368,7 @@ impl Builder {
         });
         let shared = Arc::new(Shared {
             commands,
+            wishes,
             load,
             status,
             orphans,
@@ -348,6 +388,10 @@ impl Builder {
         }
         let span = tracing::info_span!("zk_session");
         tokio::spawn(crate::driver::run(core, connector).instrument(span.clone()));
+        if follow {
+            let follower = crate::follow::run(Arc::downgrade(&shared), Arc::clone(&shared.status));
+            tokio::spawn(follower.instrument(span.clone()));
+        }
         tokio::spawn(crate::janitor::run(Arc::downgrade(&shared), adopted).instrument(span));
         Client::from_parts(shared, root)
     }

@@ -2,6 +2,7 @@
 
 use crate::driver::{Orphans, Response, orphan_of};
 use crate::error::{Error, ErrorKind};
+use crate::observe;
 use crate::path::strip;
 use crate::session::{Answered, wire_path, wire_path_in};
 use crate::watch::Once;
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
+use tracing::Span;
 use zk_proto::OpCode;
 
 /// Turns what the server said into what the caller asked for; is given the chroot.
@@ -25,6 +27,15 @@ pub(crate) type Finish<T> = fn(Result<Answered, ErrorKind>, &str) -> Result<T, E
 ///
 /// It may be dropped at any time. A request that was not yet written is then not sent; one that was takes effect
 /// or not, unseen, except that an ephemeral node created by it is deleted again, and a watch left by it removed.
+///
+/// # What an unprotected create may leave
+///
+/// A create whose connection was lost fails with [`Outcome::Unknown`](crate::Outcome::Unknown): its reply is gone,
+/// and nobody here knows whether there is a node. An *ephemeral* one may then be there and stay for as long as the
+/// session lives, which goes on with the next connection; the client does not look for it, since by its name alone
+/// it could be another's. The same holds after a timeout, and for a call that is dropped when the connection is lost
+/// under it. Whoever must not leave one behind asks for [`protected`](crate::ops::Create::protected): its name
+/// carries a number of its own, by which the client finds the node again, and tells of it or deletes it.
 #[must_use = "a call that is dropped may never be sent"]
 pub struct Call<T> {
     stage: Stage<T>,
@@ -43,6 +54,8 @@ struct Waiting<T> {
     finish: Finish<T>,
     /// For creates that leave something behind if nobody hears of them.
     orphans: Option<Orphans>,
+    /// From the call to its answer; none unless somebody listens.
+    span: Span,
 }
 
 impl<T> Call<T> {
@@ -52,12 +65,13 @@ impl<T> Call<T> {
         }
     }
 
-    pub(crate) const fn waiting(
+    pub(crate) fn waiting(
         answer: oneshot::Receiver<Response>,
         op: OpCode,
         root: Arc<str>,
         finish: Finish<T>,
         orphans: Option<Orphans>,
+        span: Span,
     ) -> Self {
         Self {
             stage: Stage::Waiting(Waiting {
@@ -66,6 +80,7 @@ impl<T> Call<T> {
                 root,
                 finish,
                 orphans,
+                span,
             }),
         }
     }
@@ -109,7 +124,9 @@ impl<T> Future for Call<T> {
             }
             Stage::Waiting(waiting) => {
                 let heard = ready!(Pin::new(&mut waiting.answer).poll(cx));
-                Poll::Ready(waiting.finish(heard))
+                let finished = waiting.finish(heard);
+                observe::record(&waiting.span, &finished);
+                Poll::Ready(finished)
             }
             Stage::Steps(steps) => steps.as_mut().poll(cx),
         }

@@ -1,9 +1,11 @@
 //! The client: a cheap handle to one session, seen from a root. Operations are in `ops`, opening is in `builder`.
 
 use crate::clock::{Clock, Time};
-use crate::driver::{Command, Commands, Load, Orphans, ReplySlot, Response, StateQueue, Status};
+use crate::driver::{
+    Command, Commands, Load, Orphans, ReplySlot, Response, StateQueue, Status, Wanted,
+};
 use crate::error::{Error, ErrorKind};
-use crate::hosts::Chance;
+use crate::hosts::{Chance, Endpoint};
 use crate::path::{IntoPath, parts};
 use crate::session::{SessionTicket, State};
 use crate::watch::{Inbox, Subscription, SubscriptionId};
@@ -14,13 +16,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use zk_proto::{Acl, OpCode, SessionId, Zxid};
 
 /// What all handles of a session share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) commands: Commands,
+    pub(crate) wishes: watch::Sender<Wanted>,
     pub(crate) load: Arc<Load>,
     pub(crate) status: Arc<Status>,
     pub(crate) orphans: Orphans,
@@ -30,6 +33,15 @@ pub(crate) struct Shared {
     pub(crate) default_acl: Vec<Acl>,
     pub(crate) watch_queue: usize,
     pub(crate) next_subscription: AtomicU64,
+}
+
+impl Shared {
+    /// Which servers to use from now on.
+    pub(crate) fn wish(&self, servers: Arc<[Endpoint]>, reserve: Arc<[Endpoint]>) {
+        if !servers.is_empty() {
+            self.wishes.send_replace(Wanted { servers, reserve });
+        }
+    }
 }
 
 /// A session with an ensemble. Clones are cheap and share it; when the last is dropped, the session is closed.
@@ -123,7 +135,7 @@ impl Client {
     ///
     /// Computed from what the leader acknowledged: writes, syncs, the handshake. Pings and reads do not count,
     /// since a server that is cut off answers them by itself. Whoever depends on the deadline sends a
-    /// [`sync`](Client::sync) now and then.
+    /// [`sync`](Client::sync) now and then, or has it sent: [`prove_alive`](crate::Builder::prove_alive).
     pub fn alive_until(&self) -> Option<Time> {
         self.shared.status.alive_until()
     }
@@ -136,6 +148,14 @@ impl Client {
     /// The highest zxid this session has seen.
     pub fn last_zxid(&self) -> Zxid {
         self.shared.status.last_zxid()
+    }
+
+    /// Other servers, from now on. The session goes with the client: if it must move, everything sent is answered
+    /// first, so that no outcome becomes unknown by it. Whether it moves is drawn so that many clients that are told
+    /// the same spread evenly (see [`balance`](crate::hosts::balance)). An empty list changes nothing.
+    pub fn update_servers(&self, servers: impl IntoIterator<Item = Endpoint>) {
+        let servers: Arc<[_]> = servers.into_iter().collect();
+        self.shared.wish(servers, Arc::from([]));
     }
 
     /// How many calls are not answered yet.

@@ -5,6 +5,7 @@ use crate::call::{Call, Finish, Watching};
 use crate::client::Client;
 use crate::driver::{Command, ReplySlot};
 use crate::error::{Error, ErrorKind};
+use crate::observe;
 use crate::path::{IntoPath, parts};
 use crate::session::{self, WatchWish};
 use crate::watch::{Inbox, Once, Subscription, Watch, WatchKind};
@@ -147,6 +148,7 @@ impl<'a> Draft<'a> {
             return self.refused(ErrorKind::Overloaded);
         }
         session::seal(&mut self.frame);
+        let span = observe::span(self.op, &self.frame, || shared.status.ticket());
         let (sender, answer) = oneshot::channel();
         let len = self.frame.len();
         let slot = ReplySlot::new(sender, Arc::clone(&shared.load), len);
@@ -173,7 +175,7 @@ impl<'a> Draft<'a> {
         }
         let orphans = owned.then(|| shared.orphans.clone());
         let root = Arc::clone(self.client.shared_root());
-        Call::waiting(answer, self.op, root, finish, orphans)
+        Call::waiting(answer, self.op, root, finish, orphans, span)
     }
 
     fn refused<T>(&self, kind: ErrorKind) -> Call<T> {

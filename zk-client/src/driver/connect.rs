@@ -1,6 +1,7 @@
 //! Finds a server that listens: whom to try next is the list's decision, names are resolved at every attempt.
 
 use super::connection::Ended;
+use super::watchman::Wanted;
 use crate::clock::Clock;
 use crate::hosts::{Endpoint, HostId, HostList, Mode, Servers, resolve};
 use crate::observe::Metrics;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tracing::debug;
 
 /// What a connection is made of: a socket, or TLS over one.
@@ -33,6 +35,8 @@ pub(crate) struct Connected {
 pub(crate) struct Connector {
     pub(crate) servers: Servers,
     pub(crate) list: HostList,
+    /// Another list, if callers or the ensemble name one.
+    pub(crate) wanted: watch::Receiver<Wanted>,
     pub(crate) clock: Clock,
     pub(crate) timeout: Duration,
     pub(crate) max_reply: usize,
@@ -47,11 +51,16 @@ impl Connector {
     pub(crate) async fn next(&mut self) -> Connected {
         loop {
             self.look_up().await;
+            self.take_wanted();
             let Some(attempt) = self.list.next(self.clock.now()) else {
                 tokio::time::sleep(NOBODY).await;
                 continue;
             };
-            tokio::time::sleep(self.clock.until(attempt.not_before)).await;
+            let mut wanted = self.wanted.clone();
+            tokio::select! {
+                () = tokio::time::sleep(self.clock.until(attempt.not_before)) => {}
+                Ok(()) = wanted.changed() => continue,
+            }
             let server = attempt.endpoint.to_string();
             let dialled = tokio::time::timeout(self.timeout, self.dial(&attempt.endpoint)).await;
             match dialled {
@@ -68,6 +77,27 @@ impl Connector {
             self.metrics.connect(&server, false);
             self.list.on_failed(attempt.host, self.clock.now());
         }
+    }
+
+    /// No server is left alone for longer than the session can bear, as agreed on or as asked for.
+    pub(crate) fn bear_with(&mut self, session_timeout: Duration) {
+        self.list.limit_cooling(session_timeout / 4);
+    }
+
+    /// Another list, while there is no connection.
+    fn take_wanted(&mut self) {
+        if self.wanted.has_changed().unwrap_or(false) {
+            let Wanted { servers, reserve } = self.wanted.borrow_and_update().clone();
+            self.list.replace_with_reserve(&servers, &reserve);
+            self.servers = Servers::Listed(servers.to_vec());
+        }
+    }
+
+    /// Another list, while there is one; says whether to leave it.
+    pub(super) fn revise(&mut self, current: HostId) -> bool {
+        let Wanted { servers, reserve } = self.wanted.borrow_and_update().clone();
+        self.servers = Servers::Listed(servers.to_vec());
+        self.list.revise(&servers, &reserve, current)
     }
 
     /// What came of a connection.
@@ -104,7 +134,7 @@ impl Connector {
         );
     }
 
-    async fn dial(&mut self, endpoint: &Endpoint) -> io::Result<Stream> {
+    pub(super) async fn dial(&mut self, endpoint: &Endpoint) -> io::Result<Stream> {
         let addresses = resolve::addresses(endpoint)
             .await
             .map_err(io::Error::other)?;

@@ -1,11 +1,12 @@
 //! One connection: bytes in, frames out, the session between them.
 
 use super::Core;
-use super::connect::{Connector, Stream};
+use super::connect::Stream;
 use crate::clock::Time;
 use crate::security::sasl::{Sasl, Step};
 use crate::session::{Misbehaved, Phase, Session};
 use bytes::{Buf, Bytes, BytesMut};
+use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -38,6 +39,25 @@ struct Connection {
     greeted: Option<(Time, bool)>,
     /// The proof of our identity under way.
     sasl: Option<Sasl>,
+    /// Why nothing new is sent: the connection is left as soon as everything sent is answered.
+    leaving: Option<&'static str>,
+}
+
+/// On what terms we speak with a server.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) max_reply: usize,
+    pub(crate) sasl: Option<Sasl>,
+}
+
+impl super::Connector {
+    pub(crate) fn terms(&self) -> Terms {
+        let sasl = self.login.as_ref().map(|login| login.begin(unforeseen()));
+        Terms {
+            max_reply: self.max_reply,
+            sasl,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,29 +75,37 @@ enum Broken {
 }
 
 impl Core {
-    /// Speaks with one server until the connection is lost, or the session over.
+    /// Speaks with one server until the connection is lost, or left because `leave` says so, or the session over.
     pub(crate) async fn converse(
         &mut self,
         stream: Stream,
         server: &str,
-        connector: &Connector,
+        terms: Terms,
+        leave: impl Future<Output = &'static str>,
     ) -> Ended {
         let mut connection = Connection {
             stream,
             input: BytesMut::new(),
             output: BytesMut::new(),
             want: MIN_READ,
-            max_reply: connector.max_reply,
+            max_reply: terms.max_reply,
             greeted: None,
-            sasl: connector
-                .login
-                .as_ref()
-                .map(|login| login.begin(unforeseen())),
+            sasl: terms.sasl,
+            leaving: None,
         };
+        let mut leave = pin!(leave);
         let now = self.clock.now();
         let greeting = self.step(|session, _| session.greet(now));
         connection.output.extend_from_slice(&greeting);
-        let broken = std::future::poll_fn(|cx| self.poll_connection(&mut connection, cx)).await;
+        let broken = std::future::poll_fn(|cx| {
+            if connection.leaving.is_none()
+                && let Poll::Ready(why) = leave.as_mut().poll(cx)
+            {
+                connection.leaving = Some(why);
+            }
+            self.poll_connection(&mut connection, cx)
+        })
+        .await;
         match &broken {
             Broken::Misbehaved(error) => warn!(server, %error, "server misbehaves"),
             Broken::Frame(error) => warn!(server, %error, "server misbehaves"),
@@ -117,9 +145,16 @@ impl Core {
         let (queued, in_flight) = self.session.load();
         self.metrics
             .load(queued, in_flight, self.session.watch_count());
-        match written {
-            Err(error) => Poll::Ready(error.into()),
-            Ok(()) => Poll::Pending,
+        match (written, connection.leaving) {
+            (Err(error), _) => Poll::Ready(error.into()),
+            // Whatever was sent is answered: nobody is left with an unknown outcome.
+            (Ok(()), Some(why))
+                if self.session.phase() != Phase::Live
+                    || (in_flight == 0 && connection.output.is_empty()) =>
+            {
+                Poll::Ready(Broken::Hangup(why))
+            }
+            (Ok(()), _) => Poll::Pending,
         }
     }
 
@@ -239,7 +274,9 @@ impl Core {
         cx: &mut Context<'_>,
     ) -> io::Result<()> {
         loop {
-            self.step(|session, _| session.fill(now, &mut connection.output));
+            if connection.leaving.is_none() {
+                self.step(|session, _| session.fill(now, &mut connection.output));
+            }
             if connection.output.is_empty() {
                 break;
             }

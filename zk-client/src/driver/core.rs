@@ -59,7 +59,7 @@ impl Core {
             clock: parts.clock,
             metrics: parts.metrics,
             commands: parts.commands,
-            batch: Vec::with_capacity(BATCH),
+            batch: Vec::new(),
             effects: Vec::new(),
             inboxes: HashMap::new(),
             orphans: parts.orphans,
@@ -74,6 +74,11 @@ impl Core {
 
     pub(crate) const fn is_over(&self) -> bool {
         matches!(self.session.phase(), Phase::Over(_))
+    }
+
+    /// The session's states from now on.
+    pub(crate) fn listen(&self) -> Arc<super::StateQueue> {
+        self.status.listen()
     }
 
     /// Serves commands and the time while there is no connection. Returns when the session is over.

@@ -10,11 +10,13 @@ mod connection;
 mod core;
 mod orphans;
 mod status;
+mod watchman;
 
 pub(crate) use connect::{Connected, Connector};
 pub(crate) use core::{Core, Parts};
 pub(crate) use orphans::{Orphan, Orphans, orphan_of};
 pub(crate) use status::{Load, StateQueue, Status};
+pub(crate) use watchman::Wanted;
 
 use crate::ErrorKind;
 use crate::clock::Time;
@@ -99,6 +101,7 @@ pub(crate) type WeakCommands = mpsc::WeakUnboundedSender<Command>;
 /// Drives a session to its end.
 pub(crate) async fn run(mut core: Core, mut connector: Connector) {
     while !core.is_over() {
+        connector.bear_with(core.session.timeout());
         let connected = tokio::select! {
             biased;
             () = core.attend() => break,
@@ -109,7 +112,10 @@ pub(crate) async fn run(mut core: Core, mut connector: Connector) {
             server,
             stream,
         } = connected;
-        let ended = core.converse(stream, &server, &connector).await;
+        let terms = connector.terms();
+        let states = core.listen();
+        let leave = connector.reason_to_leave(host, states);
+        let ended = core.converse(stream, &server, terms, leave).await;
         core.metrics
             .connect(&server, ended != connection::Ended::Unwelcome);
         connector.on_ended(host, ended);

@@ -1,12 +1,14 @@
 //! The list of servers, and what is remembered of each.
 //!
-//! The rule, in order: whoever may be tried soonest; read-write before read-only; fewer failures in a row;
+//! The rule, in order: whoever may be tried soonest; who is not only held in reserve; who is preferred; read-write
+//! before read-only; fewer failures in a row;
 //! the one that was good last; and then the shuffled order, so that clients that know nothing spread evenly.
 //! A failure cools a server down for a jittered time that grows ([`Backoff`]); when all are cooling, the attempt
 //! waits for the first. A server that takes connections only to drop them again does not clear its name by it:
 //! a connection has to last `FORGIVEN_AFTER`.
 
 use super::backoff::{Backoff, Policy};
+use super::balance::{self, Move};
 use super::{Chance, Endpoint};
 use crate::clock::Time;
 use std::cmp::Reverse;
@@ -49,6 +51,10 @@ struct Host {
     last_good: Option<Time>,
     connected_since: Option<Time>,
     read_only: bool,
+    /// Tried first, until there is a connection.
+    preferred: bool,
+    /// Not in the list any more, or never: tried when nobody else may be.
+    reserve: bool,
 }
 
 /// The servers, in a shuffled order, and what came of earlier attempts.
@@ -126,6 +132,63 @@ impl HostList {
             last_good: None,
             connected_since: None,
             read_only: false,
+            preferred: false,
+            reserve: false,
+        }
+    }
+
+    /// Another list, while there is a connection with a server; says whether to leave it. Those of `reserve` stay
+    /// known, as long as nobody else will do: a list that turns out to be of no use must not cost one that was.
+    pub fn revise(&mut self, servers: &[Endpoint], reserve: &[Endpoint], current: HostId) -> bool {
+        let Some(current) = self.endpoint(current).cloned() else {
+            return true;
+        };
+        if servers.is_empty() {
+            return false;
+        }
+        let in_use = self.hosts.iter().filter(|host| !host.reserve);
+        let old: Vec<_> = in_use.map(|host| host.endpoint.clone()).collect();
+        let decision = balance::decide(&current, &old, servers, &mut self.chance);
+        self.replace_with_reserve(servers, reserve);
+        for host in &mut self.hosts {
+            let known = old.contains(&host.endpoint);
+            host.preferred = !host.reserve
+                && match decision {
+                    Move::Stay => false,
+                    Move::ToAdded => !known,
+                    Move::ToKept => known,
+                };
+        }
+        decision != Move::Stay
+    }
+
+    /// As [`Self::replace`], and keeps others in reserve.
+    pub fn replace_with_reserve(&mut self, servers: &[Endpoint], reserve: &[Endpoint]) {
+        if servers.is_empty() {
+            return;
+        }
+        self.replace(servers.iter().chain(reserve).cloned());
+        for host in &mut self.hosts {
+            host.reserve = !servers.contains(&host.endpoint);
+        }
+    }
+
+    /// The servers another one could be found among: all but this one, in the list's order.
+    pub fn others(&self, than: HostId) -> Vec<(HostId, Endpoint)> {
+        let others = self.hosts.iter().filter(|host| host.id != than);
+        others
+            .map(|host| (host.id, host.endpoint.clone()))
+            .collect()
+    }
+
+    /// A server is known to be good: it is the next to be tried.
+    pub fn prefer(&mut self, good: HostId) {
+        for host in &mut self.hosts {
+            host.preferred = host.id == good;
+            if host.preferred {
+                host.read_only = false;
+                host.cool_until = Time::default();
+            }
         }
     }
 
@@ -140,6 +203,8 @@ impl HostList {
         let rank = |host: &&Host| {
             (
                 ready(host),
+                host.reserve,
+                !host.preferred,
                 host.read_only,
                 host.failures,
                 Reverse(host.last_good),
@@ -178,6 +243,9 @@ impl HostList {
         known.connected_since = Some(now);
         known.last_good = Some(now);
         known.read_only = mode == Mode::ReadOnly;
+        for host in &mut self.hosts {
+            host.preferred = false;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which server to try next.
 //!
 //! A [`ConnectString`] says where servers are; a [`HostList`] decides whom to try and when, from what came of
-//! earlier attempts. Both are pure: time and chance come in as arguments. [`resolve`] is the one file that asks
+//! earlier attempts, and [`balance`] who moves when the list changes. All are pure: time and chance come in as arguments. [`resolve`] is the one file that asks
 //! the network, for addresses of names, on every attempt anew.
 //!
 //! Deliberately absent: connecting, and any memory of addresses. A name that moves is followed at the next
@@ -9,7 +9,9 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 pub mod backoff;
+pub mod balance;
 mod chance;
+pub mod config;
 mod connect_string;
 mod list;
 pub mod resolve;

@@ -2,12 +2,13 @@
 
 use super::builder;
 use super::read::{data_and_stat, reader};
-use crate::call::Call;
+use crate::call::{Call, Watching};
 use crate::client::Client;
 use crate::draft::Draft;
 use crate::error::ErrorKind;
 use crate::path::strip;
 use crate::session::Answered;
+use crate::watch::{Once, WatchKind};
 use bytes::{BufMut, Bytes};
 use zk_proto::jute::JuteMut;
 use zk_proto::{ClientInfo, DecodeError, OpCode, Reply, Stat};
@@ -124,13 +125,19 @@ impl<'a> GetConfig<'a> {
     pub(super) fn new(client: &'a Client) -> Self {
         let mut draft = Draft::bare(client, OpCode::GetData, 32);
         draft.frame.put_string(CONFIG);
-        draft.frame.put_bool(false);
         Self { draft }
     }
 
     /// Takes its place in the order now. Yields lines of `server.N=…` and a last one of `version=…`.
-    pub fn send(self) -> Call<(Bytes, Stat)> {
+    pub fn send(mut self) -> Call<(Bytes, Stat)> {
+        self.draft.frame.put_bool(false);
         self.draft.send(data_and_stat)
+    }
+
+    /// Sends it, and leaves a watcher that fires once, when the configuration changes.
+    pub fn watch(mut self) -> Watching<(Bytes, Stat), Once> {
+        self.draft.frame.put_bool(true);
+        self.draft.send_once(data_and_stat, WatchKind::Data)
     }
 }
 

@@ -41,6 +41,9 @@ impl<C: Slot> Session<C> {
             if call.slot.as_ref().is_some_and(Slot::is_abandoned) {
                 continue;
             }
+            if is_for_the_leader(call.op) {
+                self.asked_leader_at = now;
+            }
             let xid = self.number();
             call.write(xid, out);
             self.fly(now, xid, Sent::Call(call));
@@ -229,19 +232,6 @@ impl Answered {
 /// Whether only the leader can have made this reply. Reads and pings are answered by whoever we are connected
 /// to, who may be cut off; so are refusals that no transaction stands for (their zxid is zero or less).
 fn proves_the_leader(op: OpCode, header: &ReplyHeader) -> bool {
-    let asked_of_the_leader = matches!(
-        op,
-        OpCode::Create
-            | OpCode::Create2
-            | OpCode::CreateContainer
-            | OpCode::CreateTtl
-            | OpCode::Delete
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Sync
-            | OpCode::Multi
-            | OpCode::Reconfig
-    );
     let refused_here = matches!(
         ErrorCode::from_wire(header.err),
         Some(
@@ -254,5 +244,22 @@ fn proves_the_leader(op: OpCode, header: &ReplyHeader) -> bool {
                 | ErrorCode::SessionExpired
         )
     );
-    asked_of_the_leader && header.zxid > Zxid::ZERO && !refused_here
+    is_for_the_leader(op) && header.zxid > Zxid::ZERO && !refused_here
+}
+
+/// Whether the leader takes part in every answer.
+const fn is_for_the_leader(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::Delete
+            | OpCode::SetData
+            | OpCode::SetAcl
+            | OpCode::Sync
+            | OpCode::Multi
+            | OpCode::Reconfig
+    )
 }

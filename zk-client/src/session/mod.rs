@@ -20,16 +20,11 @@ mod live;
 mod rearm;
 #[cfg(test)]
 mod simulated_day;
-#[cfg(test)]
-#[expect(
-    clippy::cast_possible_wrap,
-    clippy::wildcard_enum_match_arm,
-    reason = "a model counts little, and serves what it is asked"
-)]
-mod simulation;
 mod state;
 mod waiting;
 
+#[cfg(test)]
+pub(crate) use call::frame_of;
 pub(crate) use call::{
     Answered, Call, Flight, RECORD_AT, Slot, WatchWish, op_of, seal, wire_path, wire_path_in,
 };
@@ -73,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) read_retries: u8,
     /// What to do at the end of a session.
     pub(crate) on_expiry: OnExpiry,
+    /// Whether to ask the leader for a sign of life when nobody else does.
+    pub(crate) prove_alive: bool,
     /// How long without any server until the session is given up by the own clock.
     pub(crate) give_up_after: Option<Duration>,
 }
@@ -166,6 +163,8 @@ pub(crate) struct Session<C> {
     contact: Time,
     heard_at: Time,
     wrote_at: Time,
+    /// When something was sent last that only the leader can answer.
+    asked_leader_at: Time,
     next_xid: i32,
     queue: VecDeque<Call<C>>,
     flight: VecDeque<Flight<C>>,
@@ -199,6 +198,7 @@ impl<C: Slot> Session<C> {
             contact: now,
             heard_at: now,
             wrote_at: now,
+            asked_leader_at: now,
             next_xid: 1,
             queue: VecDeque::new(),
             flight: VecDeque::new(),
@@ -336,6 +336,7 @@ impl<C: Slot> Session<C> {
         self.phase = Phase::Live;
         self.heard_at = now;
         self.resumed = self.last_reply;
+        self.asked_leader_at = now;
         self.credentials.replay(&mut self.urgent);
         self.rearm(now);
         out.push(Effect::State(State::Connected {

@@ -81,6 +81,7 @@ impl<C: Slot> Session<C> {
         // Without a connection the server has no watch of ours; it will not be armed again.
         if let Some((path, kind)) = removal
             && self.phase == Phase::Live
+            && !self.is_registering(&path)
         {
             let request = Request::RemoveWatches {
                 path: (&*path).into(),
@@ -92,12 +93,28 @@ impl<C: Slot> Session<C> {
         }
     }
 
+    /// Whether a watch on this path is on its way: a removal behind it would take it along, unnoticed (P12). The
+    /// server may as well keep the old one, whose event nobody hears.
+    fn is_registering(&self, path: &str) -> bool {
+        let flying = self.flight.iter().filter_map(|it| match &it.sent {
+            Sent::Call(call) => Some(call),
+            Sent::Rearm { .. } | Sent::Close => None,
+        });
+        let mut calls = self.queue.iter().chain(flying);
+        calls.any(|call| {
+            call.watch.is_some_and(|wish| !wish.dropped)
+                && call.wire_path().as_deref() == Some(path)
+        })
+    }
+
     /// When to come back with [`Self::on_time`] if nothing happens first.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let connection = match self.phase {
-            Phase::Live => Some(
-                (self.wrote_at + self.ping_interval()).min(self.heard_at + self.silence_limit()),
-            ),
+            Phase::Live => {
+                let quiet = (self.wrote_at + self.ping_interval())
+                    .min(self.heard_at + self.silence_limit());
+                Some(self.proof_due().map_or(quiet, |due| due.min(quiet)))
+            }
             Phase::Greeting { sent_at, .. } => Some(sent_at + self.settings.connect_timeout),
             Phase::Proving => Some(self.heard_at + self.silence_limit()),
             Phase::Apart | Phase::Over(_) => None,
@@ -125,6 +142,8 @@ impl<C: Slot> Session<C> {
         if self.phase == Phase::Live {
             if now >= self.heard_at + self.silence_limit() {
                 out.push(Effect::Hangup("the server is silent"));
+            } else if self.proof_due().is_some_and(|due| due <= now) {
+                self.ask_leader(now);
             } else if now >= self.wrote_at + self.ping_interval() {
                 self.ping(now);
             }
@@ -149,6 +168,19 @@ impl<C: Slot> Session<C> {
             self.end(End::Closed, out);
             out.push(Effect::Hangup("nobody hears that the session is closed"));
         }
+    }
+
+    /// When the leader should be asked for a sign of life. A read-only server knows none.
+    fn proof_due(&self) -> Option<Time> {
+        let wanted = self.settings.prove_alive && !self.read_only && self.closing.is_none();
+        wanted.then(|| self.asked_leader_at + self.ping_interval())
+    }
+
+    /// A sync: the leader answers it, and nothing is written for it.
+    fn ask_leader(&mut self, now: Time) {
+        let frame = super::call::frame_of(&Request::Sync { path: "/".into() });
+        self.queue.push_back(Call::new(OpCode::Sync, frame, None));
+        self.asked_leader_at = now;
     }
 
     fn ping(&mut self, now: Time) {
@@ -213,5 +245,145 @@ pub(super) fn fail<C>(call: Call<C>, kind: ErrorKind, out: &mut Vec<Effect<C>>) 
             frame: call.frame,
             took: None,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::{OnExpiry, Settings};
+    use bytes::{Buf, Bytes, BytesMut};
+    use std::time::Duration;
+    use zk_proto::{ConnectResponse, ReplyHeader, SessionId, Zxid};
+
+    const TIMEOUT: Duration = Duration::from_secs(6);
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Slot for Nobody {
+        fn is_abandoned(&self) -> bool {
+            false
+        }
+    }
+
+    fn live(prove_alive: bool) -> Session<Nobody> {
+        let settings = Settings {
+            timeout: TIMEOUT,
+            connect_timeout: TIMEOUT,
+            read_only: false,
+            max_in_flight: 8,
+            max_in_flight_bytes: 1 << 16,
+            read_retries: 1,
+            on_expiry: OnExpiry::End,
+            prove_alive,
+            give_up_after: None,
+        };
+        let mut session = Session::new(settings, None, Time::default());
+        session.greet(Time::default());
+        let mut payload = BytesMut::new();
+        ConnectResponse {
+            protocol_version: 0,
+            timeout: 6000,
+            session: SessionId::from_wire(7),
+            password: [1; 16],
+            read_only: Some(false),
+        }
+        .encode(&mut payload);
+        let mut out = Vec::new();
+        assert_eq!(
+            session.on_greeting(Time::default(), &payload, &mut out),
+            Ok(true)
+        );
+        session.begin(Time::default(), &mut out);
+        session
+    }
+
+    /// Asks for a read each second for as long, and is answered everything within a tenth of one; returns how often
+    /// the session was not certain to be alive, and how many requests went to the leader.
+    fn read_on(session: &mut Session<Nobody>, seconds: u64) -> (usize, usize) {
+        let (mut uncertain, mut syncs) = (0, 0);
+        for tenth in 1..seconds * 10 {
+            let now = Time::since_start(Duration::from_millis(100 * tenth));
+            let mut out = Vec::new();
+            if tenth % 10 == 0 {
+                let read = Request::Exists {
+                    path: "/".into(),
+                    watch: false,
+                };
+                let frame = super::super::call::frame_of(&read);
+                session.call(Call::new(OpCode::Exists, frame, Some(Nobody)), &mut out);
+            }
+            session.on_time(now, &mut out);
+            let mut bytes = BytesMut::new();
+            session.fill(now, &mut bytes);
+            while let Ok(Some(len)) = frame::payload_len(&bytes, 1 << 16) {
+                bytes.advance(frame::LENGTH_WORD);
+                let asked = bytes.split_to(len);
+                let header =
+                    RequestHeader::decode(&mut zk_proto::jute::Reader::new(&asked)).unwrap();
+                syncs += usize::from(header.op == OpCode::Sync);
+                let mut reply = BytesMut::new();
+                ReplyHeader {
+                    xid: header.xid,
+                    zxid: Zxid::from_wire(1),
+                    err: 0,
+                }
+                .encode(&mut reply);
+                let answer: Bytes = reply.freeze();
+                session.on_frame(now, &answer, &mut out).unwrap();
+            }
+            uncertain += usize::from(session.alive_until().is_none_or(|until| until <= now));
+        }
+        (uncertain, syncs)
+    }
+
+    /// P12: one watcher goes while another of the same node is on its way.
+    #[test]
+    fn a_watch_on_its_way_is_not_removed_with_an_older_one() {
+        let read = Request::GetData {
+            path: "/a".into(),
+            watch: true,
+        };
+        let ask = |session: &mut Session<Nobody>, id| {
+            let frame = super::super::call::frame_of(&read);
+            let mut call = Call::new(OpCode::GetData, frame, Some(Nobody));
+            call.watch = Some(crate::session::WatchWish {
+                id: SubscriptionId(id),
+                kind: crate::watch::WatchKind::Data,
+                dropped: false,
+            });
+            session.call(call, &mut Vec::new());
+        };
+        let mut session = live(false);
+        session
+            .watches
+            .add(SubscriptionId(1), crate::watch::WatchKind::Data, "/a");
+        ask(&mut session, 2);
+        session.unwatch(SubscriptionId(1));
+        assert_eq!(session.queue.len(), 1, "nothing is removed");
+        session.queue.clear();
+        session
+            .watches
+            .add(SubscriptionId(2), crate::watch::WatchKind::Data, "/a");
+        session.unwatch(SubscriptionId(2));
+        assert_eq!(
+            session.queue.pop_front().map(|it| it.op),
+            Some(OpCode::RemoveWatches)
+        );
+    }
+
+    /// P18: what only a follower has answered proves nothing, so that who reads and needs the deadline has it proved.
+    #[test]
+    fn reads_keep_the_deadline_only_where_the_leader_is_asked() {
+        let (uncertain, syncs) = read_on(&mut live(false), 60);
+        assert_eq!(syncs, 0);
+        assert!(uncertain > 500, "{uncertain} of 600");
+        let (uncertain, syncs) = read_on(&mut live(true), 60);
+        assert_eq!(uncertain, 0);
+        assert!(
+            (25..=31).contains(&syncs),
+            "one in each third of the timeout: {syncs}"
+        );
     }
 }

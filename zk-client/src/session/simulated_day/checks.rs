@@ -2,6 +2,7 @@
 
 use super::model::{Author, Log, PATHS};
 use crate::ErrorKind;
+use crate::clock::Time;
 use crate::error::Outcome;
 use crate::session::Answered;
 use crate::watch::{Item, SubscriptionId};
@@ -31,7 +32,10 @@ struct Watcher {
 /// All that the client was told.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    open: BTreeMap<u64, Asked>,
+    open: BTreeMap<u64, (Asked, Option<Time>)>,
+    /// Sets nobody knows the end of, and the newest call when that was said.
+    unknown: BTreeMap<u64, u64>,
+    newest_call: u64,
     not_applied: BTreeSet<u64>,
     applied: BTreeSet<u64>,
     watchers: BTreeMap<u64, Watcher>,
@@ -54,8 +58,18 @@ pub(super) struct Counts {
 }
 
 impl Ledger {
-    pub(super) fn on_call(&mut self, id: u64, asked: Asked) {
-        self.open.insert(id, asked);
+    pub(super) fn on_call(&mut self, id: u64, asked: Asked, deadline: Option<Time>) {
+        self.open.insert(id, (asked, deadline));
+        self.newest_call = id;
+    }
+
+    /// Nobody waits past the time he gave; called when the session has looked at the time.
+    pub(super) fn check_deadlines(&self, now: Time) {
+        let late = self
+            .open
+            .iter()
+            .find(|(_, (_, deadline))| deadline.is_some_and(|deadline| deadline <= now));
+        assert!(late.is_none(), "a call hangs past its time: {late:?}");
     }
 
     pub(super) fn is_settled(&self) -> bool {
@@ -70,7 +84,7 @@ impl Ledger {
         outcome: &Result<Answered, ErrorKind>,
     ) -> Option<u64> {
         let asked = self.open.remove(&id);
-        let asked = asked.unwrap_or_else(|| panic!("call {id} is answered twice"));
+        let (asked, _) = asked.unwrap_or_else(|| panic!("call {id} is answered twice"));
         let error = match outcome {
             Ok(answered) => {
                 self.on_success(log, id, asked, answered);
@@ -80,7 +94,12 @@ impl Ledger {
         };
         match error.outcome() {
             Outcome::Applied => panic!("call {id} failed and was done: {error}"),
-            Outcome::Unknown => self.counts.unknown += 1,
+            Outcome::Unknown => {
+                self.counts.unknown += 1;
+                if let Asked::Set(_) = asked {
+                    self.unknown.insert(id, self.newest_call);
+                }
+            }
             Outcome::NotApplied => {
                 self.counts.not_applied += 1;
                 self.not_applied.insert(id);
@@ -257,6 +276,17 @@ impl Ledger {
                 !self.not_applied.contains(id),
                 "P9: {id} was done and denied"
             );
+        }
+        // Whoever called before an earlier call's end was unknown relied on the order of both.
+        for (lost, known) in &self.unknown {
+            if done.binary_search(lost).is_err() {
+                let from = done.partition_point(|id| id < lost);
+                let later = done[from..].iter().find(|id| *id <= known);
+                assert!(
+                    later.is_none(),
+                    "P3: {lost} was not done, and {later:?} behind it"
+                );
+            }
         }
         for id in &self.applied {
             assert!(

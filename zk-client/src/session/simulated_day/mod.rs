@@ -2,9 +2,10 @@
 //! from a seed. The session is the real one; the servers are a model ([`model`]), and every answer is held against
 //! it ([`checks`]).
 //!
-//! What `simulation` does not have: servers that are cut off from their leader and answer pings all the same, so that
-//! only what the leader has said proves that the session lives; connections nobody hears the end of; a machine that
-//! is suspended; calls that time out; and an evening without faults, after which every watch has heard of a change.
+//! What the day has: servers that lag, and servers that are cut off from their leader and answer pings all the same,
+//! so that only what the leader has said proves that the session lives; transactions with several events, of which a
+//! cut connection tells some; connections nobody hears the end of; a machine that is suspended; calls that time out;
+//! and an evening without faults, after which every watch has heard of a change.
 //!
 //! Time hops from one event to the next. A seed repeats the day bit for bit: the hash over all that was said and
 //! decided is the same.
@@ -52,6 +53,8 @@ enum Event {
     Apply(usize),
     Expire,
     Fault,
+    /// The client's machine sees its connection end.
+    Cut,
 }
 
 /// The client's end of one connection, and the way between.
@@ -64,6 +67,8 @@ struct Link {
     down_free: Time,
     /// Both ways lead nowhere, and nobody says so.
     lost: bool,
+    /// The way to the client leads nowhere: what it asks is done, and it never hears of it.
+    deaf: bool,
 }
 
 struct World {
@@ -85,7 +90,11 @@ struct World {
     asleep_until: Time,
     evening: bool,
     hash: u64,
-    sessions: u64,
+    /// The session the client believes to have.
+    told: SessionId,
+    /// When the session last looked at the time, and how often again.
+    looked_at: Time,
+    looks: u32,
     expired: u64,
 }
 
@@ -99,6 +108,7 @@ impl World {
             max_in_flight_bytes: 1 << 16,
             read_retries: 5,
             on_expiry: OnExpiry::Renew,
+            prove_alive: seed.is_multiple_of(2),
             give_up_after: None,
         };
         let mut world = Self {
@@ -118,7 +128,9 @@ impl World {
             asleep_until: Time::default(),
             evening: false,
             hash: 0xcbf2_9ce4_8422_2325,
-            sessions: 0,
+            told: SessionId::NONE,
+            looked_at: Time::default(),
+            looks: 0,
             expired: 0,
         };
         for event in [
@@ -171,6 +183,14 @@ impl World {
             self.now = next;
             if next < time {
                 self.step(Session::on_time);
+                self.looks = if self.looked_at == self.now {
+                    self.looks + 1
+                } else {
+                    0
+                };
+                self.looked_at = self.now;
+                assert!(self.looks < 8, "the time was looked at, and is due still");
+                self.ledger.check_deadlines(self.now);
             } else if let Some(event) = self.agenda.remove(&(time, number)) {
                 self.on_event(event);
             }
@@ -195,8 +215,7 @@ impl World {
             Event::Connect => self.connect(),
             Event::Work => self.work(),
             Event::Others => {
-                let path = self.chance.below(PATHS.len());
-                self.ensemble.log.append(Some((path, Author::Other)));
+                self.others();
                 self.later(if self.evening { 1000 } else { 8000 }, Event::Others);
             }
             Event::Apply(server) => {
@@ -211,7 +230,16 @@ impl World {
             }
             Event::Expire => self.expire(),
             Event::Fault => self.fault(),
+            Event::Cut => self.hang_up(),
         }
+    }
+
+    /// Somebody else changes a node, or two neighbours at once.
+    fn others(&mut self) {
+        let path = self.chance.below(PATHS.len());
+        let both = [path, (path + 1) % PATHS.len()];
+        let changed = &both[..=self.chance.below(2)];
+        self.ensemble.log.append(changed, Author::Other);
     }
 
     fn connect(&mut self) {
@@ -231,6 +259,7 @@ impl World {
             up_free: self.now,
             down_free: self.now,
             lost: false,
+            deaf: false,
         });
         let greeting = self.session.greet(self.now);
         self.send(&mut BytesMut::from(&greeting[..]));
@@ -259,8 +288,11 @@ impl World {
                     given_up.extend(watcher);
                 }
                 Effect::Notify(id, item) => self.ledger.on_notify(&self.ensemble.log, id, &item),
-                Effect::State(State::Connected { .. }) => self.sessions = self.sessions.max(1),
-                Effect::State(State::Lost { .. }) => self.sessions += 1,
+                Effect::State(State::Connected { session, .. }) => self.told = session,
+                Effect::State(State::Lost { .. }) => {
+                    let lives = self.ensemble.knows(self.told);
+                    assert!(!lives, "a session that lives is said to be lost");
+                }
                 Effect::State(State::Suspended { .. } | State::Closed) => {}
                 Effect::Hangup(_) => over = true,
             }
@@ -318,7 +350,7 @@ impl World {
         let latency = self.millis(20);
         let now = self.now;
         let link = self.link.as_mut();
-        if let Some(link) = link.filter(|link| link.number == number && !link.lost) {
+        if let Some(link) = link.filter(|link| link.number == number && !link.lost && !link.deaf) {
             link.down_free = link.down_free.max(now + latency);
             let arrival = link.down_free;
             self.at(arrival, event);
@@ -359,8 +391,13 @@ impl World {
 
     fn apply(&mut self, server: usize, through: i64) {
         let mut out = BytesMut::new();
-        self.ensemble
+        let several = self
+            .ensemble
             .apply(self.now, server, through, self.door.as_mut(), &mut out);
+        if several && !self.evening && self.chance.below(4) == 0 {
+            // The connection ends while they are on their way: some may have been told, some not.
+            self.later(20, Event::Cut);
+        }
         if let Some(number) = self.door.as_ref().map(|door| door.number) {
             self.reply(number, out, false);
         }
@@ -394,7 +431,7 @@ impl World {
         if !self.evening && self.chance.below(4) == 0 {
             call.deadline = Some(self.now + Duration::from_secs(2));
         }
-        self.ledger.on_call(id, asked);
+        self.ledger.on_call(id, asked, call.deadline);
         self.step(|session, _, out| session.call(call, out));
     }
 
@@ -460,9 +497,14 @@ impl World {
                 self.door = None;
                 self.hang_up();
             }
-            3 | 4 => {
+            3 => {
                 if let Some(link) = &mut self.link {
                     link.lost = true;
+                }
+            }
+            4 => {
+                if let Some(link) = &mut self.link {
+                    link.deaf = true;
                 }
             }
             5 => {
@@ -470,7 +512,11 @@ impl World {
                 self.door = None;
                 self.hang_up();
             }
-            6 => self.asleep_until = self.now + self.millis(10_000),
+            // Who sleeps already does not wake earlier by it: what has arrived keeps its order.
+            6 => {
+                let until = self.now + self.millis(10_000);
+                self.asleep_until = self.asleep_until.max(until);
+            }
             _ => {
                 let server = self.chance.below(SERVERS);
                 let until = self.now + self.millis(8000);
@@ -486,7 +532,7 @@ impl World {
         self.run(self.now + EVENING);
         let before = self.ensemble.log.end();
         for path in 0..PATHS.len() {
-            self.ensemble.log.append(Some((path, Author::Other)));
+            self.ensemble.log.append(&[path], Author::Other);
         }
         self.agenda.retain(|_, event| !matches!(event, Event::Work));
         for path in PATHS {

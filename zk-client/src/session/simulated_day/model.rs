@@ -30,7 +30,7 @@ pub(super) enum Author {
 /// The history all servers share: a transaction's place is its zxid.
 #[derive(Debug, Default)]
 pub(super) struct Log {
-    txns: Vec<Option<(usize, Author)>>,
+    txns: Vec<Option<(Vec<usize>, Author)>>,
     changes: [Vec<i64>; PATHS.len()],
 }
 
@@ -39,11 +39,18 @@ impl Log {
         i64::try_from(self.txns.len()).unwrap()
     }
 
-    pub(super) fn append(&mut self, txn: Option<(usize, Author)>) -> i64 {
-        self.txns.push(txn);
+    /// A transaction that changes no node.
+    pub(super) fn append_other(&mut self) -> i64 {
+        self.txns.push(None);
+        self.end()
+    }
+
+    /// A change of these nodes at once.
+    pub(super) fn append(&mut self, paths: &[usize], author: Author) -> i64 {
+        self.txns.push(Some((paths.to_vec(), author)));
         let zxid = self.end();
-        if let Some((path, _)) = txn {
-            self.changes[path].push(zxid);
+        for path in paths {
+            self.changes[*path].push(zxid);
         }
         zxid
     }
@@ -64,9 +71,8 @@ impl Log {
         let at = usize::try_from(zxid).ok()?.checked_sub(1)?;
         self.txns
             .get(at)
-            .copied()
-            .flatten()
-            .map(|(_, author)| author)
+            .and_then(Option::as_ref)
+            .map(|(_, author)| *author)
     }
 
     /// The client's calls that took effect, in the order in which they did.
@@ -164,7 +170,8 @@ impl Ensemble {
         now < self.isolated_until[server]
     }
 
-    /// A server applies more of the log, up to `through`; events go out to the connection it serves.
+    /// A server applies more of the log, up to `through`; events go out to the connection it serves. Says whether
+    /// one transaction had several of them.
     pub(super) fn apply(
         &mut self,
         now: Time,
@@ -172,27 +179,33 @@ impl Ensemble {
         through: i64,
         door: Option<&mut Door>,
         out: &mut BytesMut,
-    ) {
+    ) -> bool {
         if self.is_isolated(server, now) {
-            return;
+            return false;
         }
         let from = self.applied[server];
         let through = through.clamp(from, self.log.end());
         self.applied[server] = through;
         let Some(door) = door.filter(|door| door.server == server) else {
-            return;
+            return false;
         };
+        let mut several = false;
         for zxid in from + 1..=through {
             let at = usize::try_from(zxid).unwrap() - 1;
-            let Some((path, _)) = self.log.txns[at] else {
+            let Some((paths, _)) = &self.log.txns[at] else {
                 continue;
             };
-            let path = PATHS[path];
-            let once = door.armed.data.remove(path);
-            if once || door.armed.lasting.contains(path) {
-                WatchEvent::put_frame(out, Zxid::from_wire(zxid), EventType::DataChanged, path);
+            let mut told = 0;
+            for path in paths.iter().map(|path| PATHS[*path]) {
+                let once = door.armed.data.remove(path);
+                if once || door.armed.lasting.contains(path) {
+                    WatchEvent::put_frame(out, Zxid::from_wire(zxid), EventType::DataChanged, path);
+                    told += 1;
+                }
             }
+            several |= told > 1;
         }
+        several
     }
 
     /// Sessions nobody heard of for their timeout end; their number is returned.
@@ -206,9 +219,14 @@ impl Ensemble {
             .collect();
         for id in &ended {
             self.sessions.remove(id);
-            self.log.append(None);
+            self.log.append_other();
         }
         ended
+    }
+
+    /// Whether a session lives.
+    pub(super) fn knows(&self, session: SessionId) -> bool {
+        self.sessions.contains_key(&session.to_wire())
     }
 
     /// The first frame of a connection.
@@ -229,7 +247,7 @@ impl Ensemble {
         let id = if asked == 0 { self.next_session } else { asked };
         if asked == 0 {
             self.next_session += 1;
-            let zxid = self.log.append(None);
+            let zxid = self.log.append_other();
             self.apply(now, door.server, zxid, None, &mut out);
         }
         let timeout = Duration::from_millis(u64::try_from(request.timeout).unwrap());
@@ -334,7 +352,7 @@ impl Ensemble {
             Request::SetData { path, data, .. } => {
                 let at = PATHS.iter().position(|known| known == path).unwrap();
                 let id: u64 = std::str::from_utf8(data.unwrap()).unwrap().parse().unwrap();
-                let zxid = self.log.append(Some((at, Author::Call(id))));
+                let zxid = self.log.append(&[at], Author::Call(id));
                 self.apply(now, server, zxid, Some(door), out);
                 Reply::Stat(stat(zxid))
             }
