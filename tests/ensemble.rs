@@ -131,3 +131,72 @@ fn an_observer_comes_and_goes() {
         assert_eq!(members.mode(observer).as_deref(), Some("observer"));
     }
 }
+
+/// One line of `mntr`.
+fn monitored(members: &Members, id: Id, key: &str) -> Option<String> {
+    let text = members.word(id, "mntr")?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("zk_{key}\t")));
+    line.map(str::to_owned)
+}
+
+#[test]
+fn members_say_what_they_are_and_whom_they_lead() {
+    let mut members = Members::start(&[Kind::Ours; 4], 1);
+    let leader = members.leader().expect("somebody leads");
+    let follower = members.follower().expect("somebody follows");
+    let observer = 4;
+    let mut client = support::Client::connect(members.address(follower)).expect("it serves");
+    client.create("/mine", b"", 1).unwrap().unwrap();
+    let says = |members: &mut Members, id: Id, key: &str, value: &str| {
+        members.wait_until(&format!("{id} says {key} {value}"), |members| {
+            monitored(members, id, key).as_deref() == Some(value)
+        });
+    };
+    for (key, value) in [
+        ("peer_state", "leading - broadcast"),
+        ("quorum_size", "3"),
+        ("learners", "3"),
+        ("synced_followers", "2"),
+        ("synced_observers", "1"),
+        ("synced_non_voting_followers", "0"),
+    ] {
+        says(&mut members, leader, key, value);
+    }
+    says(
+        &mut members,
+        follower,
+        "peer_state",
+        "following - broadcast",
+    );
+    says(
+        &mut members,
+        observer,
+        "peer_state",
+        "observing - broadcast",
+    );
+    says(
+        &mut members,
+        observer,
+        "observer_master_id",
+        &leader.to_string(),
+    );
+    assert_eq!(monitored(&members, follower, "synced_followers"), None);
+    let srvr = members.word(leader, "srvr").expect("it answers");
+    assert!(!srvr.contains("last/min/max: -1"), "{srvr}");
+    let dump = members.word(follower, "dump").expect("it answers");
+    let session = client.session.session.to_wire();
+    let line = format!("{session:#x}\t10000ms");
+    assert!(dump.contains("Global Sessions(1):"), "{dump}");
+    assert!(dump.contains(&line), "{dump}");
+    let dump = members.word(leader, "dump").expect("it answers");
+    assert!(dump.contains(&format!("{session:#x}\n")), "{dump}");
+    let other = members
+        .ids()
+        .into_iter()
+        .find(|id| ![leader, follower, observer].contains(id));
+    members.kill(other.expect("a third voter"));
+    says(&mut members, leader, "synced_followers", "1");
+    says(&mut members, leader, "learners", "2");
+}

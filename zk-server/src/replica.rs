@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedSender;
 use zk_proto::jute::Reader;
-use zk_proto::{DecodeError, MultiOp, OpCode, Request, SessionId, Xid, Zxid};
+use zk_proto::{DecodeError, MultiOp, OpCode, Request, ServerId, SessionId, Xid, Zxid};
 use zk_zab::Time;
 
 /// Something that happened to the loop. Closed: everything it reacts to is here.
@@ -89,11 +89,36 @@ pub(crate) enum Rank {
     /// It has no leader: it serves nobody.
     Nobody,
     /// It leads.
-    Leader(LeaderGauges),
+    Leader {
+        /// Those who have come to it.
+        learners: LeaderGauges,
+        /// When it began to.
+        since: Time,
+    },
     /// It follows and votes.
-    Follower,
+    Follower {
+        /// When it began to.
+        since: Time,
+    },
     /// It follows without a vote.
-    Observer,
+    Observer {
+        /// From whom it learns.
+        of: ServerId,
+        /// When it began to.
+        since: Time,
+    },
+}
+
+impl Rank {
+    /// When this server took the role it has. One that is alone has always had it.
+    pub(crate) fn since(self) -> Time {
+        match self {
+            Self::Alone | Self::Nobody => Time::default(),
+            Self::Leader { since, .. }
+            | Self::Follower { since }
+            | Self::Observer { since, .. } => since,
+        }
+    }
 }
 
 /// One server's shared state.
@@ -402,6 +427,18 @@ impl Replica {
     /// What this server is now.
     pub(crate) fn rank(&self) -> Rank {
         *self.rank.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether clients are served here. A leader may have been told to leave them to the others.
+    pub(crate) fn serves(&self) -> bool {
+        match self.rank() {
+            Rank::Nobody => false,
+            Rank::Leader { .. } => {
+                let ensemble = self.config.ensemble.as_ref();
+                ensemble.is_none_or(|ensemble| ensemble.leader_serves)
+            }
+            Rank::Alone | Rank::Follower { .. } | Rank::Observer { .. } => true,
+        }
     }
 
     pub(crate) fn set_rank(&self, rank: Rank) {

@@ -3,9 +3,9 @@
 use crate::config::peers::{self, Role};
 use crate::metrics::Metrics;
 use crate::net::four_letter::{
-    self, Conf, ConnectionFacts, Directories, Ensemble, Expiring, Facts, Gauges, MODE_OBSERVER,
-    MODE_PARTICIPANT, Mode, PeerConf, Quota, Serving, Sessions, Then, Vital, WatchTotals,
-    Whitelist, Word,
+    self, Conf, ConnectionFacts, Directories, Ensemble, Expiring, Facts, Gauges, LeaderGauges,
+    MODE_OBSERVER, MODE_PARTICIPANT, Mode, PeerConf, Quota, Serving, Sessions, Then, Vital,
+    WatchTotals, Whitelist, Word,
 };
 use crate::net::link::Link;
 use crate::replica::{Event, Rank, Replica};
@@ -87,14 +87,17 @@ impl Probe<'_> {
         let ensemble = self.replica.config().ensemble.as_ref()?;
         let peer_state = match self.replica.rank() {
             Rank::Alone | Rank::Nobody => "looking",
-            Rank::Leader(_) => "leading - broadcast",
-            Rank::Follower => "following - broadcast",
-            Rank::Observer => "observing - broadcast",
+            Rank::Leader { .. } => "leading - broadcast",
+            Rank::Follower { .. } => "following - broadcast",
+            Rank::Observer { .. } => "observing - broadcast",
         };
         Some(Ensemble {
             peer_state: peer_state.to_owned(),
             quorum_size: ensemble.voters().count() as u64,
-            observer_master: None,
+            observer_master: match self.replica.rank() {
+                Rank::Observer { of, .. } => Some(of.number().unsigned_abs()),
+                Rank::Alone | Rank::Nobody | Rank::Leader { .. } | Rank::Follower { .. } => None,
+            },
         })
     }
 
@@ -109,9 +112,10 @@ impl Probe<'_> {
 
 impl Facts for Probe<'_> {
     fn serving(&self) -> Serving {
-        match self.replica.rank() {
-            Rank::Nobody => Serving::Nobody,
-            Rank::Alone | Rank::Leader(_) | Rank::Follower | Rank::Observer => Serving::Everyone,
+        if self.replica.serves() {
+            Serving::Everyone
+        } else {
+            Serving::Nobody
         }
     }
 
@@ -124,9 +128,9 @@ impl Facts for Probe<'_> {
         Vital {
             mode: match self.replica.rank() {
                 Rank::Alone | Rank::Nobody => Mode::Standalone,
-                Rank::Leader(_) => Mode::Leader,
-                Rank::Follower => Mode::Follower,
-                Rank::Observer => Mode::Observer,
+                Rank::Leader { .. } => Mode::Leader,
+                Rank::Follower { .. } => Mode::Follower,
+                Rank::Observer { .. } => Mode::Observer,
             },
             zxid: tree.last_zxid(),
             connections: self.replica.connection_count() as u64,
@@ -138,17 +142,23 @@ impl Facts for Probe<'_> {
     fn gauges(&self) -> Gauges {
         let tree = self.replica.tree();
         let watches = self.replica.watches().len() as u64;
+        let now = self.replica.clock().now();
+        let uptime = now.saturating_since(self.replica.rank().since());
+        let uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
         Gauges {
             watches,
             ephemerals: tree.ephemeral_count() as u64,
             data_size: tree.approximate_data_size() + ROOT_AGAIN,
             global_sessions: tree.session_count() as u64,
-            uptime_ms: self.replica.clock().now().as_millis(),
+            uptime_ms,
             connection_drop_probability: self.replica.gate().drop_chance(),
             ensemble: self.ensemble(),
             leader: match self.replica.rank() {
-                Rank::Leader(gauges) => Some(gauges),
-                Rank::Alone | Rank::Nobody | Rank::Follower | Rank::Observer => None,
+                Rank::Leader { learners, .. } => Some(LeaderGauges {
+                    uptime_ms,
+                    ..learners
+                }),
+                Rank::Alone | Rank::Nobody | Rank::Follower { .. } | Rank::Observer { .. } => None,
             },
             quotas: quotas(&tree),
             ..Gauges::default()
@@ -216,6 +226,15 @@ impl Facts for Probe<'_> {
     }
 
     fn sessions(&self) -> Sessions {
+        match self.replica.rank() {
+            Rank::Follower { .. } | Rank::Observer { .. } => {
+                let mut global: Vec<_> = self.replica.tree().sessions().collect();
+                global.sort_unstable();
+                let local = None;
+                return Sessions::Learned { local, global };
+            }
+            Rank::Alone | Rank::Nobody | Rank::Leader { .. } => {}
+        }
         let global = self.sessions.iter().map(|(time, sessions)| Expiring {
             at_ms: self.wall(*time),
             items: sessions.clone(),

@@ -4,6 +4,7 @@
 //! cuts, replaced trees) is waited for without holding anything, so that nothing overtakes it.
 
 use super::leading::millis;
+use super::traffic::count_sent;
 use super::{Fatal, Node};
 use crate::disk::epoch::{ACCEPTED, CURRENT};
 use crate::disk::truncate::TruncateError;
@@ -73,8 +74,12 @@ impl Node {
             }
             Effect::Send { link, message } => {
                 let member = self.membership();
-                member.note_sent(link, &message);
-                member.peers.send(link, message);
+                let is_news = member.note_sent(link, &message);
+                if is_news {
+                    self.tell_rank();
+                }
+                count_sent(self.replica.metrics(), &message);
+                self.membership().peers.send(link, message);
             }
             Effect::Dial { to } => self.membership().peers.dial(to),
             Effect::Close { link, because } => self.close_link(link, because),
@@ -100,6 +105,7 @@ impl Node {
         let member = self.membership();
         member.peers.close(link);
         member.roster.remove(&link);
+        self.tell_rank();
     }
 
     /// A leader's own proposals are in flight already, decoded; a learner's come from its leader.

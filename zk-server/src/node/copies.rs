@@ -115,6 +115,12 @@ impl Node {
         let begun = self.replica.tree_mut().begin_image(&mut head);
         let facts = begun.expect("whoever had an image has given it up");
         info!(%link, %zxid, frozen = %facts.zxid, nodes = facts.nodes, "sending a snapshot");
+        self.replica
+            .metrics()
+            .here()
+            .counters
+            .snap_count
+            .increment();
         let member = self.membership();
         member.peers.send_raw(link, Bytes::from(head));
         member.copies.active = Some(link);

@@ -197,6 +197,12 @@ impl Node {
         }
         self.pending.forget_up_to(zxid);
         let here = self.replica.metrics().here();
+        if self.member.is_some() {
+            here.counters.request_commit_queued.increment();
+            if self.service() == Service::Leads {
+                here.counters.commit_count.increment();
+            }
+        }
         if applied.outcome.result.is_ok() {
             here.counters.outstanding_changes_removed.increment();
             count_writes(self.replica.metrics(), &record.txn);

@@ -37,6 +37,8 @@ pub(super) struct Membership {
     pub(super) service: Service,
     /// Whether this server leads, or tries to.
     pub(super) leading: bool,
+    /// Whom a learner learns from.
+    pub(super) leader: Option<ServerId>,
     /// The connection dialled last: a learner's leader is there.
     pub(super) dialled: Option<LinkId>,
     /// Who has come to this leader, for the four-letter words.
@@ -79,6 +81,7 @@ impl Membership {
             held: Held::default(),
             service: Service::None,
             leading: false,
+            leader: None,
             dialled: None,
             roster: BTreeMap::new(),
             since: Time::default(),
@@ -92,8 +95,13 @@ impl Membership {
         self.next_ticket
     }
 
-    /// Notes who a learner says it is.
-    pub(super) fn note_received(&mut self, link: LinkId, message: &Message, ensemble: &Ensemble) {
+    /// Notes who a learner says it is. Whether it said so.
+    pub(super) fn note_received(
+        &mut self,
+        link: LinkId,
+        message: &Message,
+        ensemble: &Ensemble,
+    ) -> bool {
         let kind = if let Message::FollowerInfo { learner, .. } = message {
             let votes = ensemble.voters().any(|voter| voter == learner.server);
             if votes {
@@ -104,10 +112,11 @@ impl Membership {
         } else if matches!(message, Message::ObserverInfo { .. }) {
             Kind::Observer
         } else {
-            return;
+            return false;
         };
         let is_synced = false;
         self.roster.insert(link, Learner { kind, is_synced });
+        true
     }
 
     pub(super) fn count_learners(&self) -> LeaderGauges {
@@ -126,13 +135,15 @@ impl Membership {
         }
     }
 
-    /// Notes that a learner is up to date.
-    pub(super) fn note_sent(&mut self, link: LinkId, message: &Message) {
+    /// Notes that a learner is up to date. Whether it is so from now on.
+    pub(super) fn note_sent(&mut self, link: LinkId, message: &Message) -> bool {
         if matches!(message, Message::UpToDate)
             && let Some(learner) = self.roster.get_mut(&link)
         {
             learner.is_synced = true;
+            return true;
         }
+        false
     }
 }
 

@@ -27,6 +27,7 @@ mod snapshots;
 mod stall;
 mod stretches;
 mod tally;
+mod traffic;
 
 use crate::config::settings::Purge;
 use crate::disk::epoch::EpochError;

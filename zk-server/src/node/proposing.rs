@@ -113,6 +113,13 @@ impl Node {
             record.encode(&mut self.payload);
         }
         let payload: Bytes = self.payload.split().freeze();
+        let here = self.replica.metrics().here();
+        if self.member.is_some() {
+            here.counters.proposal_count.increment();
+            here.server
+                .proposal_size
+                .record(payload.len(), now.elapsed());
+        }
         let mut proposed = Some((record, answer));
         self.zab
             .step(now, Input::Propose { payload }, &mut self.effects);

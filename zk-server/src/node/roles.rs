@@ -3,6 +3,7 @@
 use super::membership::Service;
 use super::stall::Stall;
 use super::tally::Backlog;
+use super::traffic::count_received;
 use super::{Fatal, Node};
 use crate::config::Config;
 use crate::disk::log::Log;
@@ -47,9 +48,12 @@ impl Node {
                 let replica = Arc::clone(&self.replica);
                 let ensemble = replica.config().ensemble.as_ref();
                 for message in messages {
-                    if let Some(ensemble) = ensemble {
-                        self.membership().note_received(link, &message, ensemble);
+                    if let Some(ensemble) = ensemble
+                        && self.membership().note_received(link, &message, ensemble)
+                    {
+                        self.tell_rank();
                     }
+                    count_received(replica.metrics(), &message);
                     self.inputs.push_back(Input::Received { link, message });
                 }
             }
@@ -83,6 +87,7 @@ impl Node {
         member.peers.close(link);
         member.roster.remove(&link);
         member.stretches.remove(&link);
+        self.tell_rank();
         self.inputs.push_back(Input::Closed { link });
     }
 
@@ -132,9 +137,17 @@ impl Node {
     /// This server has another role, or none. Whoever was served is not any more.
     pub(super) fn on_become(&mut self, standing: Standing, now: Time) {
         info!(%standing, "this server is now");
+        if matches!(standing, Standing::Looking(_)) {
+            let here = self.replica.metrics().here();
+            here.counters.looking_count.increment();
+        }
         self.stop_serving();
         let member = self.membership();
         member.leading = standing == Standing::Leading;
+        member.leader = match standing {
+            Standing::Following(leader) | Standing::Observing(leader) => Some(leader),
+            Standing::Looking(_) | Standing::Leading => None,
+        };
         member.peers.listen(member.leading);
         member.roster.clear();
         member.stretches.clear();
@@ -185,9 +198,17 @@ impl Node {
         let member = self.membership();
         let rank = match member.service {
             Service::None => Rank::Nobody,
-            Service::Leads => Rank::Leader(member.count_learners()),
-            Service::Learns(_) if ensemble.is_voter() => Rank::Follower,
-            Service::Learns(_) => Rank::Observer,
+            Service::Leads => Rank::Leader {
+                learners: member.count_learners(),
+                since: member.since,
+            },
+            Service::Learns(_) if ensemble.is_voter() => Rank::Follower {
+                since: member.since,
+            },
+            Service::Learns(_) => Rank::Observer {
+                of: member.leader.unwrap_or(ensemble.me),
+                since: member.since,
+            },
         };
         replica.set_rank(rank);
     }

@@ -48,8 +48,7 @@ pub(super) const KEYS: &[Key] = &[
         "observers write logs and snapshots")
         .also(&["observer.syncEnabled"]).without_effect("observers always write theirs"),
     passed("leaderServes", Kind::YesNo, "yes", "yes/no",
-        "the leader takes clients")
-        .without_effect(OWN_WAY),
+        "the leader takes clients"),
     passed("cnxTimeout", loose(0), "5000", "ms",
         "election connect timeout"),
     passed("quorumCnxnTimeoutMs", loose(-1), "-1", "ms",

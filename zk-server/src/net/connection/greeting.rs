@@ -4,7 +4,7 @@ use super::{APPETITE, Connection, Ended};
 use crate::net::four_letter::Word;
 use crate::net::link::Delivery;
 use crate::net::probe;
-use crate::replica::{Event, Rank};
+use crate::replica::Event;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -39,7 +39,7 @@ impl Connection {
 
     async fn connect(&mut self, request: &ConnectRequest<'_>) -> Result<(), Ended> {
         self.be_admitted(request.session == SessionId::NONE)?;
-        if self.replica.rank() == Rank::Nobody {
+        if !self.replica.serves() {
             return Err(Ended::NotServing);
         }
         let here = self.replica.tree().last_zxid();

@@ -132,7 +132,7 @@ impl Trio {
     }
 
     fn leads(&self, id: i64) -> bool {
-        matches!(self.rank(id), Rank::Leader(_))
+        matches!(self.rank(id), Rank::Leader { .. })
     }
 
     fn address(&self, id: i64) -> SocketAddr {
@@ -151,7 +151,7 @@ async fn what_is_written_through_one_is_read_on_all() {
     let trio = Trio::start(&THREE).await;
     let leader = trio.leader().await;
     let follower = 1 + leader % 3;
-    assert_eq!(trio.rank(follower), Rank::Follower);
+    assert!(matches!(trio.rank(follower), Rank::Follower { .. }));
     let addresses = [1, 2, 3].map(|id| trio.address(id));
     blocking(move || {
         let mut clients = addresses.map(|address| Client::connect(address).unwrap());
@@ -387,7 +387,7 @@ async fn an_observer_serves_and_does_not_vote() {
     let roles = [Role::Participant, Role::Participant, Role::Observer];
     let mut trio = Trio::start(&roles).await;
     let leader = trio.leader().await;
-    assert_eq!(trio.rank(3), Rank::Observer);
+    assert!(matches!(trio.rank(3), Rank::Observer { .. }));
     write(trio.address(3), "through-an-observer", 10).await;
     trio.wait_until_equal().await;
     trio.stop(3 - leader).await;
@@ -433,4 +433,26 @@ async fn a_multi_tells_the_same_on_every_member() {
     })
     .await;
     trio.wait_until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_may_leave_clients_to_the_others() {
+    let mut trio = Trio::start(&THREE).await;
+    for id in [1, 2, 3] {
+        trio.stop(id).await;
+        trio.ensembles.get_mut(&id).unwrap().leader_serves = false;
+    }
+    for id in [1, 2, 3] {
+        trio.restart(id).await;
+    }
+    let leader = trio.leader().await;
+    let (refuses, serves) = (trio.address(leader), trio.address(1 + leader % 3));
+    blocking(move || {
+        assert!(Client::connect(refuses).is_err());
+        let said = support::four_letters(refuses, "srvr");
+        assert!(said.contains("not currently serving"), "{said}");
+        let mut client = Client::connect(serves).unwrap();
+        client.create("/by-a-follower", b"", 0).unwrap().unwrap();
+    })
+    .await;
 }
