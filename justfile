@@ -26,7 +26,7 @@ differential OPS="20000" SEED="1":
 
 # kill -9 under load, N times, restarting on the same data each time.
 kill ROUNDS="30":
-    KILL_ROUNDS={{ROUNDS}} cargo test --release -p zk-server --test crash -- --nocapture
+    KILL_ROUNDS={{ROUNDS}} cargo test --release --test crash -- --nocapture
 
 # Ours beside Apache's server, in one run.
 bench *ARGS:
