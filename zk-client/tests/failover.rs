@@ -1,7 +1,9 @@
 //! One client, three front doors, and somebody who opens and closes them at random while the client works: it keeps
 //! its one session, its reads never go back in time (P4), and its writes are what it was told (P9).
 //!
-//! `FAILOVER_SECONDS=180 FAILOVER_SEED=7` plays for longer, or another game.
+//! Then the same with an ensemble of three, whose members are stopped and started.
+//!
+//! `ZK_FAILOVER_SECONDS=180 ZK_FAILOVER_SEED=7` plays for longer, or another game.
 #![expect(
     clippy::unwrap_used,
     reason = "the functions a test is made of may fail as it does"
@@ -11,9 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use zk_client::hosts::{Chance, backoff::Policy};
-use zk_client::testkit::{Direction, FaultProxy, TestServer};
-use zk_client::{Client, Outcome, State, Version};
+use zk_client::testkit::{Direction, FaultProxy, TestEnsemble, TestServer};
+use zk_client::{Client, Outcome, State, States, Version};
 
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 const WRITERS: usize = 4;
@@ -100,9 +103,9 @@ async fn play(doors: &[FaultProxy], open: &mut [bool], chance: &mut Chance) {
     }
 }
 
-async fn describe(addresses: &[String]) -> Client {
-    Client::builder(addresses.join(","))
-        .session_timeout(SESSION_TIMEOUT)
+async fn describe(servers: &str, session_timeout: Duration) -> Client {
+    Client::builder(servers)
+        .session_timeout(session_timeout)
         .request_timeout(None)
         .read_retries(u8::MAX)
         .backoff(Policy {
@@ -118,7 +121,7 @@ async fn describe(addresses: &[String]) -> Client {
 /// Plays for as long as it is told, opens all doors, and waits until the client goes on; returns the number of moves.
 async fn storm(doors: &[FaultProxy], seed: u64, answered: &mut watch::Receiver<u64>) -> u64 {
     let mut chance = Chance::seeded(seed);
-    let end = Instant::now() + Duration::from_secs(setting("FAILOVER_SECONDS", 12));
+    let end = Instant::now() + Duration::from_secs(setting("ZK_FAILOVER_SECONDS", 12));
     let mut open = vec![true; doors.len()];
     let mut moves = 0;
     while Instant::now() < end {
@@ -146,6 +149,50 @@ async fn storm(doors: &[FaultProxy], seed: u64, answered: &mut watch::Receiver<u
     moves
 }
 
+/// Sends the writers to work.
+async fn work(
+    client: &Client,
+    stop: &Arc<AtomicBool>,
+    answers: &watch::Sender<u64>,
+) -> Vec<JoinHandle<Ledger>> {
+    let mut writers = Vec::new();
+    for number in 0..WRITERS {
+        let node = format!("/n{number}");
+        client.create(&node, "").await.unwrap();
+        let work = write(client.clone(), node, Arc::clone(stop), answers.clone());
+        writers.push(tokio::spawn(work));
+    }
+    writers
+}
+
+/// What is there is what the writers were told (P9).
+async fn judge(client: &Client, writers: Vec<JoinHandle<Ledger>>, seed: u64, moves: u64) {
+    for (number, writer) in writers.into_iter().enumerate() {
+        let ledger = writer.await.unwrap();
+        let Version(version) = client.get(format!("/n{number}")).await.unwrap().1.version;
+        let Ledger {
+            applied, unknown, ..
+        } = ledger;
+        assert!(
+            (applied..=applied + unknown).contains(&version),
+            "seed {seed}, {moves} moves, {version} sets: {ledger:?}"
+        );
+        assert!(ledger.reads > 10, "{ledger:?}");
+    }
+}
+
+/// The session was never lost, and ends when it is closed.
+async fn end(client: Client, mut states: States) {
+    client.close().await;
+    let mut last = None;
+    while let Some(state) = states.next().await {
+        let whole = !matches!(state, State::Lost { .. });
+        assert!(whole, "a session is not lost while there are servers");
+        last = Some(state);
+    }
+    assert_eq!(last, Some(State::Closed));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_keeps_its_one_session_while_servers_come_and_go() {
     let server = TestServer::start().await.unwrap();
@@ -157,49 +204,65 @@ async fn a_client_keeps_its_one_session_while_servers_come_and_go() {
         .iter()
         .map(|door| door.address().to_string())
         .collect();
-    let client = describe(&addresses).await;
+    let client = describe(&addresses.join(","), SESSION_TIMEOUT).await;
     let session = client.session_id().unwrap();
-    let mut states = client.states();
+    let states = client.states();
 
     let stop = Arc::new(AtomicBool::new(false));
     let (answers, mut answered) = watch::channel(0);
-    let mut writers = Vec::new();
-    for number in 0..WRITERS {
-        let node = format!("/n{number}");
-        client.create(&node, "").await.unwrap();
-        let work = write(client.clone(), node, Arc::clone(&stop), answers.clone());
-        writers.push(tokio::spawn(work));
-    }
+    let writers = work(&client, &stop, &answers).await;
 
-    let seed = setting("FAILOVER_SEED", 1);
+    let seed = setting("ZK_FAILOVER_SEED", 1);
     let moves = storm(&doors, seed, &mut answered).await;
     stop.store(true, Ordering::Relaxed);
 
-    for (number, writer) in writers.into_iter().enumerate() {
-        let ledger = writer.await.unwrap();
-        let Version(version) = client.get(format!("/n{number}")).await.unwrap().1.version;
-        let Ledger {
-            applied, unknown, ..
-        } = ledger;
-        assert!(
-            (applied..=applied + unknown).contains(&version),
-            "{version} sets: {ledger:?}"
-        );
-        assert!(ledger.reads > 10, "{ledger:?}");
-        println!("seed {seed}, {moves} moves: {ledger:?}");
-    }
+    judge(&client, writers, seed, moves).await;
     assert_eq!(client.session_id(), Some(session), "one session throughout");
     let connections: u64 = doors.iter().map(|door| door.tally().connections()).sum();
     assert!(
         connections > 3,
         "{moves} moves and {connections} connections"
     );
-    client.close().await;
-    let mut last = None;
-    while let Some(state) = states.next().await {
-        let whole = !matches!(state, State::Lost { .. });
-        assert!(whole, "a session is not lost while there are servers");
-        last = Some(state);
+    end(client, states).await;
+}
+
+/// Long enough for two elections on a busy machine.
+const LONG_SESSION: Duration = Duration::from_secs(10);
+
+/// Waits for a few more answers.
+async fn goes_on(answered: &mut watch::Receiver<u64>, what: &str) {
+    let goal = *answered.borrow() + ANSWERS;
+    let progress = answered.wait_for(|count| *count >= goal);
+    let came = tokio::time::timeout(6 * LONG_SESSION, progress).await;
+    came.unwrap_or_else(|_| panic!("it does not go on: {what}"))
+        .unwrap();
+}
+
+/// P3, P4, P9: the leader goes as often as the others, and a member that comes back lags behind what was read elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_keeps_its_one_session_while_members_stop_and_start() {
+    let mut ensemble = TestEnsemble::start(3).await.unwrap();
+    let client = describe(&ensemble.connection_string(), LONG_SESSION).await;
+    let session = client.session_id().unwrap();
+    let states = client.states();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (answers, mut answered) = watch::channel(0);
+    let writers = work(&client, &stop, &answers).await;
+
+    let seed = setting("ZK_FAILOVER_SEED", 1);
+    let mut chance = Chance::seeded(seed);
+    let end_at = Instant::now() + Duration::from_secs(setting("ZK_FAILOVER_SECONDS", 12));
+    let mut moves = 0;
+    while Instant::now() < end_at {
+        let which = chance.below(3);
+        ensemble.stop(which).await.unwrap();
+        goes_on(&mut answered, "two of three are there").await;
+        ensemble.restart(which).await.unwrap();
+        goes_on(&mut answered, "all three are there").await;
+        moves += 1;
     }
-    assert_eq!(last, Some(State::Closed));
+    stop.store(true, Ordering::Relaxed);
+    judge(&client, writers, seed, moves).await;
+    assert_eq!(client.session_id(), Some(session), "one session throughout");
+    end(client, states).await;
 }
