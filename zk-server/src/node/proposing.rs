@@ -50,7 +50,7 @@ impl Node {
                 let code = null_path_refusal(self.replica.rules(), *op, body)?;
                 prepare_refusal(&asker, stamp, code)
             }
-            // A standalone has no members to change, whether that is allowed or not.
+            // Members are not changed at run time, whether that is allowed or not.
             Ok(Request::Reconfig { .. }) => {
                 let code = if self.replica.config().misc.reconfig_enabled {
                     ErrorCode::Unimplemented
