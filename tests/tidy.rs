@@ -18,6 +18,7 @@ fn sources() -> Vec<PathBuf> {
         "zk-zab",
         "zk-server",
         "zk-client",
+        "zk-recipes",
         "benches",
         "examples",
         "tests",

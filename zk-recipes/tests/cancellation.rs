@@ -1,0 +1,281 @@
+//! Every recipe's future, polled k times and dropped, for every k, while everything is well, while the connection
+//! breaks, and while any one reply is lost: no node stays, nothing is held by nobody, and the next one gets it (P9,
+//! S70).
+#![expect(clippy::unwrap_used, reason = "a test's")]
+
+mod common;
+
+use common::{Attempt, PATIENCE, client, describe, names, poll_times, proxied, soon, until};
+use std::time::Duration;
+use zk_client::Client;
+use zk_client::ops::{MultiRead, ReadResult};
+use zk_client::testkit::{FaultProxy, TestServer, Which};
+use zk_recipes::{Election, Error, Guard, Limit, MultiLock, Mutex, RwLock, Semaphore};
+
+/// Makes the future of a recipe.
+type Make = fn(Client) -> Attempt;
+
+fn attempt<T>(it: impl Future<Output = Result<T, Error>> + Send + 'static) -> Attempt {
+    Box::pin(async move {
+        match it.await {
+            // What was acquired is let go by a drop.
+            Ok(_) => {}
+            // A write whose end nobody can know, or a hold that went with its session.
+            Err(Error::Client(_) | Error::Lost(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    })
+}
+
+const MUTEX: &str = "/r/mutex";
+const RW: &str = "/r/rw";
+const PLACES: &str = "/r/places";
+const ELECTION: &str = "/r/election";
+const SECOND: &str = "/r/second";
+
+/// Every directory in which a node might stay.
+const EVERYWHERE: [&str; 6] = [
+    MUTEX,
+    RW,
+    "/r/places/locks",
+    "/r/places/leases",
+    ELECTION,
+    SECOND,
+];
+
+fn places(it: &Client) -> Semaphore {
+    Semaphore::new(it, PLACES, Limit::Fixed(2))
+}
+
+fn latch(it: &Client) -> Election {
+    Election::latch_builder(it, ELECTION, "x")
+        .epochs_at("/r/epochs")
+        .build()
+}
+
+const EVERY_FUTURE: &[(&str, Make)] = &[
+    ("lock", |it| {
+        attempt(async move { Mutex::new(&it, MUTEX).lock().await })
+    }),
+    ("try lock", |it| {
+        attempt(async move { Mutex::new(&it, MUTEX).try_lock().await })
+    }),
+    ("lock and release", |it| {
+        attempt(async move { Mutex::new(&it, MUTEX).lock().await?.release().await })
+    }),
+    ("lock and run", |it| {
+        attempt(async move {
+            let guard = Mutex::new(&it, MUTEX).lock().await?;
+            guard.run(tokio::task::yield_now()).await
+        })
+    }),
+    ("fenced", |it| {
+        attempt(async move {
+            let guard = Mutex::new(&it, MUTEX).lock().await?;
+            guard.fenced().set("/r", "x", None).commit().await
+        })
+    }),
+    ("read", |it| {
+        attempt(async move { RwLock::new(&it, RW).read().await })
+    }),
+    ("write", |it| {
+        attempt(async move { RwLock::new(&it, RW).write().await })
+    }),
+    ("downgrade", |it| {
+        attempt(async move { RwLock::new(&it, RW).write().await?.downgrade().await })
+    }),
+    ("acquire", |it| {
+        attempt(async move { places(&it).acquire(2).await })
+    }),
+    ("try acquire", |it| {
+        attempt(async move { places(&it).try_acquire(1).await })
+    }),
+    ("multi-lock", |it| {
+        attempt(async move {
+            let locks = [Mutex::new(&it, MUTEX), Mutex::new(&it, SECOND)];
+            MultiLock::new(locks)?.lock().await
+        })
+    }),
+    ("campaign", |it| {
+        attempt(async move { latch(&it).campaign().await })
+    }),
+    ("requeue", |it| {
+        attempt(async move { latch(&it).campaign().await?.requeue().await })
+    }),
+    ("hand over", |it| {
+        attempt(async move {
+            let leader = latch(&it).campaign().await?;
+            let me = latch(&it).participants().await?.remove(0);
+            leader.hand_over(&me).await
+        })
+    }),
+    ("observe", |it| {
+        attempt(async move { latch(&it).observe().next().await })
+    }),
+];
+
+/// How many nodes are anywhere.
+async fn left(witness: &Client) -> usize {
+    let reads = witness.multi_read();
+    let reads = EVERYWHERE.into_iter().fold(reads, MultiRead::children);
+    let found = reads.await.unwrap();
+    let count = |it: &ReadResult| match it {
+        ReadResult::Children(names) => names.len(),
+        ReadResult::Data(..) | ReadResult::Refused(_) => 0,
+    };
+    found.iter().map(count).sum()
+}
+
+/// Nobody is anywhere, and whoever comes next is served.
+async fn is_free(what: &str, name: &str, witness: &Client) {
+    until(&format!("nobody anywhere after {what}"), async || {
+        left(witness).await == 0
+    })
+    .await;
+    let serve = async {
+        match name {
+            "read" | "write" | "downgrade" => {
+                RwLock::new(witness, RW).write().await?.release().await
+            }
+            "acquire" | "try acquire" => places(witness).acquire(2).await?.release().await,
+            "campaign" | "requeue" | "hand over" | "observe" => {
+                latch(witness).campaign().await?.resign().await
+            }
+            _ => Mutex::new(witness, MUTEX).lock().await?.release().await,
+        }
+    };
+    soon(&format!("the next after {what}"), serve)
+        .await
+        .unwrap();
+}
+
+struct Stage {
+    _server: TestServer,
+    proxy: FaultProxy,
+    client: Client,
+    witness: Client,
+}
+
+async fn stage() -> Stage {
+    let (server, proxy) = proxied().await;
+    let witness = client(server.address()).await;
+    witness.create("/r", "").await.unwrap();
+    let client = describe(proxy.address())
+        .request_timeout(PATIENCE)
+        .connect()
+        .await
+        .unwrap();
+    // The directories are there, as they are mostly.
+    for (name, _) in EVERY_FUTURE {
+        is_free("the beginning", name, &witness).await;
+    }
+    Stage {
+        _server: server,
+        proxy,
+        client,
+        witness,
+    }
+}
+
+/// How a run is disturbed.
+#[derive(Clone, Copy, Debug)]
+enum Fault {
+    None,
+    /// The connection breaks when the future is dropped.
+    Cut,
+    /// The n-th frame to the client from here on is lost, with the connection.
+    Reply(u64),
+}
+
+/// Polls k times and drops, for every k until it ends by itself.
+async fn every_k(stage: &Stage, name: &str, make: Make, fault: Fault) {
+    for times in 0.. {
+        if let Fault::Reply(after) = fault {
+            stage.proxy.drop_reply(Which::After(after));
+        }
+        let ended = poll_times(make(stage.client.clone()), times).await;
+        if let Fault::Cut = fault {
+            stage.proxy.cut();
+        }
+        is_free(
+            &format!("{name} dropped after {times} polls, {fault:?}"),
+            name,
+            &stage.witness,
+        )
+        .await;
+        if ended {
+            break;
+        }
+        assert!(times < 200, "{name} never ends");
+    }
+}
+
+#[tokio::test]
+async fn a_future_may_be_dropped_at_any_await() {
+    let stage = stage().await;
+    for (name, make) in EVERY_FUTURE {
+        every_k(&stage, name, *make, Fault::None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_future_may_be_dropped_when_the_connection_breaks() {
+    let stage = stage().await;
+    for (name, make) in EVERY_FUTURE {
+        every_k(&stage, name, *make, Fault::Cut).await;
+    }
+}
+
+#[tokio::test]
+async fn a_future_may_be_dropped_while_any_reply_is_lost() {
+    let stage = stage().await;
+    for (name, make) in EVERY_FUTURE {
+        for after in 0..8 {
+            every_k(&stage, name, *make, Fault::Reply(after)).await;
+        }
+    }
+}
+
+/// Undropped, a recipe comes to its end whichever reply is lost.
+#[tokio::test]
+async fn a_lost_reply_stops_nobody() {
+    let stage = stage().await;
+    for (name, make) in EVERY_FUTURE {
+        for after in 0..12 {
+            stage.proxy.drop_reply(Which::After(after));
+            let what = format!("{name} without reply {after}");
+            soon(&what, make(stage.client.clone())).await;
+            is_free(&what, name, &stage.witness).await;
+        }
+    }
+}
+
+/// With somebody before it: dropped at any poll while it waits, and when its turn comes.
+#[tokio::test]
+async fn a_waiter_may_be_dropped_at_any_await() {
+    let stage = stage().await;
+    for times in 0..40 {
+        let mutex = Mutex::new(&stage.witness, MUTEX);
+        let held: Guard = mutex.lock().await.unwrap();
+        let waiting = Mutex::new(&stage.client, MUTEX);
+        let waiter: Attempt = attempt(async move { waiting.lock().await });
+        let waiter = tokio::spawn(poll_times(waiter, times));
+        let witness = stage.witness.clone();
+        // Its turn comes when it waits, or it never came so far.
+        let came = async || names(&witness, MUTEX).await.len() == 2 || waiter.is_finished();
+        until("a waiter, or none", came).await;
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        held.release().await.unwrap();
+        let ended = soon("its end", waiter).await.unwrap();
+        is_free(
+            &format!("a waiter dropped after {times} polls"),
+            "lock",
+            &stage.witness,
+        )
+        .await;
+        if ended {
+            return;
+        }
+    }
+    panic!("a waiter never comes to its turn");
+}
