@@ -43,6 +43,7 @@
 //! | `follow` | follows the ensemble as its members change |
 //! | [`clock`] | monotonic time that counts suspends, and points in it |
 //! | `error` | what went wrong: `outcome()`, `is_retryable()`, path and operation |
+//! | [`guide`] | pages: sessions, order, watches, cancellation, errors, tests |
 //! | [`hosts`] | the connection string, whom to try next and when, names to addresses |
 //! | `observe` | [`Metrics`]: what an operator may count; a span per call |
 //! | [`security`] | SASL; TLS with the feature `tls` |
@@ -83,6 +84,7 @@ mod draft;
 mod driver;
 mod error;
 mod follow;
+pub mod guide;
 pub mod hosts;
 mod janitor;
 mod observe;

@@ -1,15 +1,12 @@
 //! Nodes whose data is a value: read, changed by many at once, followed; an unknown write is never made twice.
 
+mod common;
+
+use common::{Arena, everywhere};
 use serde::{Deserialize, Serialize};
 use zk_client::testkit::{FaultProxy, TestServer, Which};
 use zk_client::typed::{Text, TypedError};
 use zk_client::{Client, ErrorCode, Operation, Outcome};
-
-async fn client() -> (TestServer, Client) {
-    let server = TestServer::start().await.expect("a server");
-    let client = Client::connect(server.address().to_string()).await;
-    (server, client.expect("connected"))
-}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counter {
@@ -18,52 +15,61 @@ struct Counter {
 
 #[tokio::test]
 async fn a_value_is_created_read_and_replaced() {
-    let (_server, client) = client().await;
-    let counter = client.typed::<Counter>("/deep/counter");
-    assert_eq!(counter.find().await.expect("asked"), None);
-    counter
-        .create(&Counter { count: 1 })
-        .await
-        .expect("created");
-    let read = counter.get().await.expect("read");
-    assert_eq!(read.value, Counter { count: 1 });
-    counter.set(&Counter { count: 2 }).await.expect("set");
-    let late = counter.replace(&read).await.expect_err("an old version");
-    assert_eq!(late.outcome(), Outcome::NotApplied);
-    assert_eq!(counter.get().await.expect("read").value.count, 2);
+    everywhere(async |arena: &Arena| {
+        let client = arena.client().await;
+        let counter = client.typed::<Counter>("/deep/counter");
+        assert_eq!(counter.find().await.expect("asked"), None);
+        counter
+            .create(&Counter { count: 1 })
+            .await
+            .expect("created");
+        let read = counter.get().await.expect("read");
+        assert_eq!(read.value, Counter { count: 1 });
+        counter.set(&Counter { count: 2 }).await.expect("set");
+        let late = counter.replace(&read).await.expect_err("an old version");
+        assert_eq!(late.outcome(), Outcome::NotApplied);
+        assert_eq!(counter.get().await.expect("read").value.count, 2);
 
-    let text = client.typed_with("/deep/text", Text);
-    text.create(&"wörter".to_owned()).await.expect("created");
-    assert_eq!(text.get().await.expect("read").value, "wörter");
+        let text = client.typed_with("/deep/text", Text);
+        text.create(&"wörter".to_owned()).await.expect("created");
+        assert_eq!(text.get().await.expect("read").value, "wörter");
+        client.close().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn many_who_change_a_value_at_once_lose_no_change() {
-    let (_server, client) = client().await;
-    let counter = client.typed::<Counter>("/counter");
-    counter.create(&Counter::default()).await.expect("created");
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..8 {
-        let client = client.clone();
-        tasks.spawn(async move {
-            let counter = client.typed::<Counter>("/counter");
-            for _ in 0..10 {
-                counter
-                    .update(|counter| counter.count += 1)
-                    .await
-                    .expect("updated");
-            }
-        });
-    }
-    while let Some(done) = tasks.join_next().await {
-        done.expect("no panic");
-    }
-    assert_eq!(counter.get().await.expect("read").value.count, 80);
+    everywhere(async |arena: &Arena| {
+        let client = arena.client().await;
+        let counter = client.typed::<Counter>("/counter");
+        counter.create(&Counter::default()).await.expect("created");
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let client = client.clone();
+            tasks.spawn(async move {
+                let counter = client.typed::<Counter>("/counter");
+                for _ in 0..10 {
+                    counter
+                        .update(|counter| counter.count += 1)
+                        .await
+                        .expect("updated");
+                }
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.expect("no panic");
+        }
+        assert_eq!(counter.get().await.expect("read").value.count, 80);
+        client.close().await;
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn what_is_no_such_value_is_an_error_and_is_not_overwritten() {
-    let (_server, client) = client().await;
+    everywhere(async |arena: &Arena| {
+        let client = arena.client().await;
     client.create("/garbage", "{").await.expect("created");
     let counter = client.typed::<Counter>("/garbage");
     let refused = counter
@@ -75,6 +81,9 @@ async fn what_is_no_such_value_is_an_error_and_is_not_overwritten() {
     );
     assert_eq!(refused.outcome(), Outcome::NotApplied);
     assert_eq!(&client.get("/garbage").await.expect("read").0[..], b"{");
+        client.close().await;
+    })
+    .await;
 }
 
 /// P9: the answer is lost, the write stands; a second one would count twice.
@@ -98,7 +107,8 @@ async fn a_change_whose_answer_is_lost_is_unknown_and_made_once() {
 
 #[tokio::test]
 async fn a_follower_of_a_value_sees_the_last_one() {
-    let (_server, client) = client().await;
+    everywhere(async |arena: &Arena| {
+        let client = arena.client().await;
     let counter = client.typed::<Counter>("/followed");
     let mut values = counter.watch().await.expect("watched");
     assert_eq!(values.next().await.expect("asked"), None);
@@ -137,4 +147,7 @@ async fn a_follower_of_a_value_sees_the_last_one() {
     assert!(
         matches!(&refused, TypedError::Operation(error) if error.code() == Some(ErrorCode::NoNode))
     );
+        client.close().await;
+    })
+    .await;
 }

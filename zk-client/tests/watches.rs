@@ -31,7 +31,7 @@ fn event(kind: EventType, path: &str) -> (EventType, String) {
 #[expect(clippy::unwrap_used, reason = "a test's")]
 async fn watches_on_server(arena: &Arena, path: &str) -> usize {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let mut stream = tokio::net::TcpStream::connect(&arena.hosts).await.unwrap();
+    let mut stream = tokio::net::TcpStream::connect(&arena.words).await.unwrap();
     stream.write_all(b"wchp").await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();

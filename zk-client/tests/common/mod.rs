@@ -1,5 +1,8 @@
 //! The servers that a test body runs against: ours in this process, and those of `ZK_TEST_HOSTS`, a list of
-//! connection strings with spaces between. Each body has a root of its own.
+//! addresses with spaces between. Each body has a root of its own.
+//!
+//! `ZK_TEST_SECURE` is the secure port of the first of them, and `ZK_TEST_AUTHORITY` a file with whom to trust there:
+//! everything once more, over TLS.
 
 #![allow(
     dead_code,
@@ -10,6 +13,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use zk_client::security::tls::{Pem, Tls};
 use zk_client::{Builder, Client};
 use zk_server::config::settings::FourLetterWords;
 use zk_server::{Config, Server};
@@ -25,6 +29,10 @@ pub(crate) struct Arena {
     pub(crate) data: Option<tempfile::TempDir>,
     /// Where it is.
     pub(crate) hosts: String,
+    /// Where it answers four-letter words: never over TLS.
+    pub(crate) words: String,
+    /// How connections are secured, if they are.
+    tls: Option<Tls>,
     /// The root, which exists.
     pub(crate) root: String,
 }
@@ -42,30 +50,45 @@ impl Arena {
         change(&mut config);
         let server = Server::start(config).await.unwrap();
         let hosts = server.client_address().unwrap().to_string();
-        Self::at(hosts, Some(server), Some(data)).await
+        let mut arena = Self::at(hosts.clone(), hosts, None).await;
+        arena.server = Some(server);
+        arena.data = Some(data);
+        arena
     }
 
-    async fn at(hosts: String, server: Option<Server>, data: Option<tempfile::TempDir>) -> Self {
+    /// A server that runs already.
+    async fn at(hosts: String, words: String, tls: Option<Tls>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let root = format!(
             "/t-{}-{}",
             std::process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
-        let client = Client::connect(hosts.as_str()).await.unwrap();
-        client.create(root.as_str(), "").await.unwrap();
-        client.close().await;
-        Self {
-            server,
-            data,
+        let arena = Self {
+            server: None,
+            data: None,
             hosts,
+            words,
+            tls,
             root,
+        };
+        let client = arena.builder_at("").connect().await.unwrap();
+        client.create(arena.root.as_str(), "").await.unwrap();
+        client.close().await;
+        arena
+    }
+
+    fn builder_at(&self, root: &str) -> Builder {
+        let builder = Client::builder(format!("{}{root}", self.hosts));
+        match &self.tls {
+            Some(tls) => builder.tls(tls.clone()),
+            None => builder,
         }
     }
 
     /// Describes a client that sees the root as `/`.
     pub(crate) fn builder(&self) -> Builder {
-        Client::builder(format!("{}{}", self.hosts, self.root))
+        self.builder_at(&self.root)
             .session_timeout(Duration::from_secs(6))
             .request_timeout(PATIENCE)
     }
@@ -81,7 +104,7 @@ impl Arena {
     }
 
     async fn clean(self) {
-        let client = Client::connect(self.hosts.as_str()).await.unwrap();
+        let client = self.builder_at("").connect().await.unwrap();
         client.delete(self.root.as_str()).recursive().await.unwrap();
         client.close().await;
     }
@@ -90,11 +113,16 @@ impl Arena {
 /// Runs a body against every server there is.
 pub(crate) async fn everywhere(body: impl AsyncFn(&Arena)) {
     let mut arenas = vec![Arena::ours().await];
-    for hosts in std::env::var("ZK_TEST_HOSTS")
-        .unwrap_or_default()
-        .split_whitespace()
-    {
-        arenas.push(Arena::at(hosts.to_owned(), None, None).await);
+    let setting = |name| std::env::var(name).unwrap_or_default();
+    let hosts = setting("ZK_TEST_HOSTS");
+    for hosts in hosts.split_whitespace() {
+        arenas.push(Arena::at(hosts.to_owned(), hosts.to_owned(), None).await);
+    }
+    let secure = setting("ZK_TEST_SECURE");
+    if !secure.is_empty() {
+        let words = hosts.split_whitespace().next().unwrap_or_default();
+        let tls = Tls::trusting(Pem::file(setting("ZK_TEST_AUTHORITY")));
+        arenas.push(Arena::at(secure, words.to_owned(), Some(tls)).await);
     }
     for arena in arenas {
         let limit = PATIENCE * 3;

@@ -1,7 +1,8 @@
 //! Apache's own server, from the jars of this machine: found, configured, started, waited for, ended.
 //!
 //! Jars are looked for in `$ZK_ORACLE_CP` (a class path), in `$ZK39_LIB` (a directory, by default `/opt/zk39/lib`)
-//! and where Debian has them. A test that finds none says so past the test runner's capture.
+//! and where Debian has them; `$ZK_TEST_APACHE` (`3.8`) narrows it down to one. A test that finds none says so past
+//! the test runner's capture.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -25,7 +26,7 @@ pub(crate) struct Running {
     pub(crate) plain: SocketAddr,
     pub(crate) secure: SocketAddr,
     child: Child,
-    _scratch: TempDir,
+    scratch: TempDir,
 }
 
 impl Drop for Running {
@@ -72,6 +73,9 @@ pub(crate) fn versions(test: &str) -> Vec<Apache> {
         };
         found.extend(in_directory("3.8", Path::new("/usr/share/java"), debian));
     }
+    if let Ok(only) = std::env::var("ZK_TEST_APACHE") {
+        found.retain(|apache| apache.name == only);
+    }
     if found.is_empty() {
         // Not `eprintln`, which the test runner swallows.
         let line =
@@ -100,12 +104,20 @@ fn in_directory(name: &'static str, dir: &Path, wanted: impl Fn(&str) -> bool) -
 }
 
 impl Apache {
-    /// Starts a standalone on two free ports, plain and secure, with `lines` for its configuration and `files` in
-    /// its directory, whose path stands for `@DIR@` in both.
+    /// Starts a server on two free ports, plain and secure, with `lines` for its configuration and `files` in
+    /// its directory, whose path stands for `@DIR@` in both, and waits until it serves.
     pub(crate) async fn start(&self, lines: &str, files: &[(&str, String)]) -> Running {
+        let mut running = self.launch(lines, files);
+        running.wait_until_it_serves().await;
+        running
+    }
+
+    /// The same, without waiting: a member of an ensemble does not serve alone.
+    pub(crate) fn launch(&self, lines: &str, files: &[(&str, String)]) -> Running {
         let scratch = TempDir::with_prefix("zk-client-apache-").unwrap();
         let dir = scratch.path().to_str().unwrap().to_owned();
         let (plain, secure) = two_free_addresses();
+        fs::create_dir(scratch.path().join("data")).unwrap();
         for (name, text) in files {
             fs::write(scratch.path().join(name), text.replace("@DIR@", &dir)).unwrap();
         }
@@ -123,6 +135,8 @@ impl Apache {
         let log = File::create(scratch.path().join("log")).unwrap();
         let child = Command::new("java")
             .args(["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"])
+            // Of all settings this one is not read from the file.
+            .arg("-Dreadonlymode.enabled=true")
             .arg(format!("-Djava.security.auth.login.config={dir}/jaas.conf"))
             .args([
                 "-cp",
@@ -135,19 +149,17 @@ impl Apache {
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut running = Running {
+        Running {
             plain,
             secure,
             child,
-            _scratch: scratch,
-        };
-        running.wait_until_it_serves(&dir).await;
-        running
+            scratch,
+        }
     }
 }
 
 impl Running {
-    async fn wait_until_it_serves(&mut self, dir: &str) {
+    async fn wait_until_it_serves(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(90);
         loop {
             // While it starts it may accept connections that it never answers.
@@ -156,7 +168,7 @@ impl Running {
                 return;
             }
             let ended = self.child.try_wait().unwrap();
-            let log = || fs::read_to_string(format!("{dir}/log")).unwrap_or_default();
+            let log = || fs::read_to_string(self.scratch.path().join("log")).unwrap_or_default();
             assert!(ended.is_none(), "the server has ended: {}", log());
             assert!(
                 Instant::now() < deadline,
@@ -168,7 +180,7 @@ impl Running {
     }
 }
 
-fn two_free_addresses() -> (SocketAddr, SocketAddr) {
+pub(crate) fn two_free_addresses() -> (SocketAddr, SocketAddr) {
     let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (one, other) = (bind(), bind());
     (one.local_addr().unwrap(), other.local_addr().unwrap())
