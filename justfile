@@ -28,6 +28,14 @@ differential OPS="20000" SEED="1":
 kill ROUNDS="30":
     KILL_ROUNDS={{ROUNDS}} cargo test --release --test crash -- --nocapture
 
+# Lives through one world of the agreement again, and tells its story.
+sim SEED:
+    ZAB_SEED={{SEED}} ZAB_SEEDS=1 ZAB_STORY=1 cargo test -p zk-zab --test world no_seed -- --nocapture
+
+# Puts each bug of the past back, and looks for it in so many worlds.
+canaries WORLDS="2000":
+    ZAB_SEEDS={{WORLDS}} cargo test --release -p zk-zab --test world every_bug -- --nocapture
+
 # Ours beside Apache's server, in one run.
 bench *ARGS:
     cargo bench --bench side_by_side -- {{ARGS}}

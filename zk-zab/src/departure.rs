@@ -14,6 +14,10 @@ pub enum Departure {
     Silent,
     /// Not enough learners came, or came far enough, in time.
     NoQuorumInTime,
+    /// Those who elected this server have gone on to another election.
+    Deserted,
+    /// A voter has promised a later epoch to another, and can be led only in one later still.
+    Outpromised,
     /// Too few voters are left, or are heard of (P32), or this server itself stood still (P30).
     QuorumLost,
     /// This server's own disk has not answered for as long as a silent learner may be (P31).
@@ -57,6 +61,8 @@ impl Departure {
             Self::Closed => "the connection is gone",
             Self::Silent => "silent for too long",
             Self::NoQuorumInTime => "no quorum in time",
+            Self::Deserted => "the voters elect another",
+            Self::Outpromised => "a voter has promised a later epoch",
             Self::QuorumLost => "the quorum is lost",
             Self::OwnDiskHangs => "the own disk does not answer",
             Self::OutOfPlace => "a message out of place",

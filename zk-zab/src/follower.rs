@@ -1,6 +1,7 @@
 //! Broadcast as a follower does it: log what is proposed, acknowledge what is durable, deliver what
 //! stands (Zab, Phase 3).
 
+use crate::canary::Canary;
 use crate::learner::Step;
 use crate::member::{Member, send};
 use crate::{Departure, Effect, LinkId, Message};
@@ -21,7 +22,11 @@ impl Follower {
     /// One ACK for each transaction that has become durable (P20, I14), in order and without a hole:
     /// Apache's leader counts them one by one.
     pub(crate) fn acknowledge(&mut self, link: LinkId, me: &Member, out: &mut Vec<Effect>) {
-        let durable = me.history.durable();
+        let durable = if Canary::AckBeforeDurable.sings() {
+            me.history.logged()
+        } else {
+            me.history.durable()
+        };
         if !me.history.is_whole() || self.acked >= durable {
             return;
         }
@@ -42,7 +47,12 @@ impl Follower {
         out: &mut Vec<Effect>,
     ) -> Step<()> {
         match message {
-            Message::Proposal { zxid, payload } => me.take(zxid, payload, out)?,
+            Message::Proposal { zxid, payload } => {
+                me.take(zxid, payload, out)?;
+                if Canary::AckBeforeDurable.sings() {
+                    self.acknowledge(link, me, out);
+                }
+            }
             Message::Commit { zxid } | Message::CommitAndActivate { zxid, .. } => {
                 on_commit(zxid, me, out)?;
             }

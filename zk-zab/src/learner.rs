@@ -13,6 +13,7 @@
 //! Nothing is delivered before UPTODATE, so that no client and no tree sees what may be cut off (P6).
 
 use crate::LearnerInfo;
+use crate::canary::Canary;
 use crate::follower::Follower;
 use crate::member::{Member, send};
 use crate::{Departure, Effect, Input, LinkId, Message, Time, observer, refuse};
@@ -32,6 +33,8 @@ pub(crate) type Step<T> = Result<T, Departure>;
 #[derive(Clone, Debug)]
 pub(crate) struct Learner {
     pub(crate) leader: ServerId,
+    /// Whether the leader was elected for a history.
+    leader_has_history: bool,
     /// When the leader will have been silent for too long, or the current phase taken too long.
     until: Time,
     phase: Phase,
@@ -89,10 +92,17 @@ struct Synced {
 
 impl Learner {
     /// Begins to look for the leader that was elected.
-    pub(crate) fn begin(leader: ServerId, me: &Member, now: Time, out: &mut Vec<Effect>) -> Self {
+    pub(crate) fn begin(
+        leader: ServerId,
+        leader_has_history: bool,
+        me: &Member,
+        now: Time,
+        out: &mut Vec<Effect>,
+    ) -> Self {
         out.push(Effect::Dial { to: leader });
         Self {
             leader,
+            leader_has_history,
             until: now + me.settings.init_time(),
             phase: Phase::Dialling {
                 again: None,
@@ -276,7 +286,10 @@ impl Learner {
         if let Phase::Promising { link, epoch } = self.phase
             && me.promises.accepted() == epoch
         {
-            let current_epoch = Some(me.promises.current());
+            // What a server without any history has promised before may be lost with it (P26).
+            let forgets = me.is_blank() && self.leader_has_history;
+            let forgets = forgets && !Canary::EmptyVoterCounts.sings();
+            let current_epoch = (!forgets).then(|| me.promises.current());
             send(link, offer(me, current_epoch), out);
             self.phase = Phase::Choosing { link, epoch };
             self.hear(me, now);
@@ -297,7 +310,7 @@ impl Learner {
         if from != link {
             return Ok(self);
         }
-        if !received {
+        if !received && !Canary::HalfSnapshotKept.sings() {
             return Err(Departure::SnapshotLost);
         }
         me.settings.wants_snapshot = false;
@@ -315,6 +328,10 @@ impl Learner {
     pub(crate) fn on_disk(mut self, me: &mut Member, now: Time, out: &mut Vec<Effect>) -> Self {
         self.phase = match self.phase {
             Phase::Adopting { synced, through } => {
+                if Canary::AnyAckIsNewLeaders.sings() {
+                    let zxid = me.history.durable();
+                    send(synced.link, Message::Ack { zxid }, out);
+                }
                 let phase = adopt(synced, through, me, out);
                 if matches!(phase, Phase::Waiting { .. }) {
                     self.until = now + me.settings.sync_time();
@@ -355,6 +372,10 @@ fn on_leader_info(
     }
     if epoch > me.promises.accepted() {
         me.promises.accept(epoch, out);
+        if Canary::PromiseBeforeDisk.sings() {
+            send(link, offer(me, Some(me.promises.current())), out);
+            return Ok(Phase::Choosing { link, epoch });
+        }
         return Ok(Phase::Promising { link, epoch });
     }
     // This epoch was promised before, perhaps to another: the promise counts once (I3).
@@ -438,12 +459,16 @@ fn on_history(
 /// O3: the history is durable, then its epoch, and only then is NEWLEADER acknowledged.
 fn adopt(synced: Synced, through: Zxid, me: &mut Member, out: &mut Vec<Effect>) -> Phase {
     let history_is_durable = me.history.is_whole() && me.history.durable() >= through;
-    if !history_is_durable || !me.promises.is_settled() {
+    let adopted = me.promises.current() == synced.epoch;
+    let hurries = Canary::AckBeforeHistory.sings();
+    if !(history_is_durable || hurries) || !me.promises.is_settled() {
         return Phase::Adopting { synced, through };
     }
-    if me.promises.current() != synced.epoch {
+    if !adopted {
         me.promises.adopt(synced.epoch, out);
-        return Phase::Adopting { synced, through };
+        if !Canary::AckBeforeEpoch.sings() {
+            return Phase::Adopting { synced, through };
+        }
     }
     let zxid = Zxid::first_of(synced.epoch);
     send(synced.link, Message::Ack { zxid }, out);

@@ -22,6 +22,10 @@
 //! step look at [`Zab::deadline`], and come back with [`Input::Timeout`] then if nothing happens first.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+#[cfg(feature = "canaries")]
+pub mod canary;
+#[cfg(not(feature = "canaries"))]
+mod canary;
 mod check;
 mod departure;
 mod effect;
@@ -56,6 +60,7 @@ pub use settings::Settings;
 pub use zk_proto::Time;
 
 use bytes::Bytes;
+use canary::Canary;
 use leader::Leader;
 use learner::{Learner, Step};
 use looking::Looking;
@@ -73,6 +78,8 @@ pub struct Zab {
     /// A server that is no member of any ensemble elects nobody: it leads for ever, and opens epochs by
     /// itself.
     election: Option<Election>,
+    /// How many roles have ended.
+    roles: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +113,7 @@ impl Zab {
             me,
             role: Role::Leading(leader),
             election: None,
+            roles: 0,
         }
     }
 
@@ -133,6 +141,7 @@ impl Zab {
             me,
             role: Role::Looking(Looking::begin()),
             election: Some(Election::new(election)),
+            roles: 0,
         };
         zab.settle(now, out);
         zab
@@ -168,7 +177,10 @@ impl Zab {
     /// When to come back if nothing happens first. A quorum of one never waits for anyone.
     pub fn deadline(&self) -> Option<Time> {
         match &self.role {
-            Role::Looking(_) => self.election.as_ref().and_then(Election::deadline),
+            Role::Looking(looking) => {
+                let election = self.election.as_ref().and_then(Election::deadline);
+                looking.deadline().or(election)
+            }
             Role::Retired => None,
             Role::Leading(leader) => leader.deadline(&self.me),
             Role::Learning(learner) => Some(learner.deadline()),
@@ -180,14 +192,31 @@ impl Zab {
         self.role.serves()
     }
 
+    /// A voter that looks for a leader in a later round than the one in which this server was elected does
+    /// not come any more (ZOOKEEPER-3109).
+    fn note_deserter(&mut self, from: ServerId, said: &Notification) -> Step<()> {
+        let vote = self.election.as_ref().and_then(Election::vote);
+        let later = vote.is_some_and(|vote| said.vote.round > vote.round);
+        match &mut self.role {
+            Role::Leading(leader) if said.state == PeerState::Looking && later => {
+                leader.on_deserter(from, &self.me)
+            }
+            Role::Leading(_) | Role::Looking(_) | Role::Learning(_) | Role::Retired => Ok(()),
+        }
+    }
+
     /// A role has ended, or a disk has answered: once all is at rest, the election begins.
     fn settle(&mut self, now: Time, out: &mut Vec<Effect>) {
         let Role::Looking(looking) = &mut self.role else {
             return;
         };
-        if looking.settle(&mut self.me, out) {
+        if looking.settle(&mut self.me, now, out) {
             let candidacy = Candidacy {
-                last_zxid: self.me.history.logged(),
+                last_zxid: if Canary::VoteForApplied.sings() {
+                    self.me.history.delivered()
+                } else {
+                    self.me.history.logged()
+                },
                 current_epoch: self.me.promises.current(),
             };
             let begun = self.elect(now, out, |election, said| {
@@ -244,9 +273,12 @@ impl Zab {
             Input::Elected { leader } => self.elect(now, out, |election, said| {
                 election.on_appointed(leader, said);
             }),
-            Input::Notified { from, notification } => self.elect(now, out, |election, said| {
-                election.on_notification(now, from, &notification, said);
-            }),
+            Input::Notified { from, notification } => {
+                self.elect(now, out, |election, said| {
+                    election.on_notification(now, from, &notification, said);
+                })?;
+                self.note_deserter(from, &notification)
+            }
             Input::Refused { by } => self.elect(now, out, |election, said| {
                 election.on_refused(now, by, said);
             }),
@@ -380,7 +412,10 @@ impl Zab {
             Standing::Following(leader)
         };
         out.push(Effect::Become(standing));
-        self.role = Role::Learning(Learner::begin(leader, &self.me, now, out));
+        let vote = self.election.as_ref().and_then(Election::vote);
+        let has_history = vote.is_some_and(|vote| vote.zxid > Zxid::ZERO);
+        let learner = Learner::begin(leader, has_history, &self.me, now, out);
+        self.role = Role::Learning(learner);
         Ok(())
     }
 
@@ -432,7 +467,8 @@ impl Zab {
             out.push(Effect::Halt(because));
         }
         out.push(Effect::Become(Standing::Looking(because)));
-        self.role = Role::Looking(Looking::begin());
+        self.roles += 1;
+        self.role = Role::Looking(Looking::again(&self.me, self.roles));
     }
 }
 

@@ -4,7 +4,7 @@ use crate::epochs::{Epochs, Promises};
 use crate::history::{History, follows};
 use crate::{Departure, Effect, LinkId, Message, Settings};
 use bytes::Bytes;
-use zk_proto::Zxid;
+use zk_proto::{Epoch, Zxid};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
@@ -29,6 +29,11 @@ impl Member {
     /// Whether memory and disk agree, so that a vote may say what this server has (ZOOKEEPER-2845).
     pub(crate) fn is_settled(&self) -> bool {
         self.history.is_settled() && self.promises.is_settled()
+    }
+
+    /// Whether this server has nothing: it is new, or has lost what it had.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.promises.current() == Epoch::default() && self.history.logged() == Zxid::ZERO
     }
 
     /// A transaction from a leader: the next one, or one this server has already (Zab spec issue 2).

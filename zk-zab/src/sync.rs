@@ -26,6 +26,7 @@
 //!
 //! A leader that serves sends a snapshot in place of any TRUNC, see [`crate::leader`].
 
+use crate::canary::Canary;
 use crate::history::History;
 use zk_proto::Zxid;
 
@@ -52,8 +53,14 @@ pub(crate) fn plan(history: &History, stands: Zxid, peer: Zxid, force_snapshot: 
     if peer == stands {
         return Plan::Diff { after: peer }; // B
     }
+    if peer > stands && Canary::TailStays.sings() {
+        return Plan::Diff { after: stands };
+    }
     if peer > stands && !opens_epoch {
         return Plan::Trunc { to: stands }; // C
+    }
+    if peer < floor && Canary::WindowWithAHole.sings() {
+        return Plan::Diff { after: floor };
     }
     if peer < floor {
         return Plan::Seek {

@@ -3,6 +3,7 @@
 mod ensemble;
 mod leaving;
 mod led;
+mod strangers;
 
 use super::*;
 use crate::disk::files::{Entry, Handle, Kind, Space};

@@ -3,6 +3,7 @@
 use super::confirm::Confirming;
 use super::peer::{Peer, Stage};
 use super::{Leader, Phase};
+use crate::canary::Canary;
 use crate::learner::Step;
 use crate::member::{Member, send};
 use crate::{Departure, Effect, LinkId, Message, Progress, Time};
@@ -13,6 +14,8 @@ use zk_proto::{Epoch, ServerId, Zxid};
 #[derive(Clone, Debug)]
 pub(super) struct Broadcast {
     epoch: Epoch,
+    /// When the office began.
+    pub(super) since: Time,
     progress: Progress,
     confirming: Confirming,
     /// Until then a quorum has surely been heard of recently enough; computed anew when it has passed.
@@ -24,11 +27,12 @@ pub(super) struct Broadcast {
 }
 
 impl Broadcast {
-    pub(super) fn new(epoch: Epoch, me: &Member) -> Self {
+    pub(super) fn new(epoch: Epoch, me: &Member, now: Time) -> Self {
         let mut progress = Progress::new(me.settings.quorum.clone());
         progress.record(me.settings.me, me.history.durable());
         Self {
             epoch,
+            since: now,
             progress,
             confirming: Confirming::default(),
             lease: Time::default(),
@@ -45,7 +49,9 @@ impl Broadcast {
     fn next_zxid(&self, me: &Member) -> Option<Zxid> {
         let logged = me.history.logged();
         let next = logged.max(Zxid::first_of(self.epoch)).next();
-        next.filter(|next| next.counter() <= me.settings.last_counter)
+        next.filter(|next| {
+            next.counter() <= me.settings.last_counter || Canary::EndlessCounter.sings()
+        })
     }
 
     pub(super) fn record(&mut self, server: ServerId, through: Zxid) {
@@ -95,6 +101,9 @@ impl Leader {
         me.history.append(zxid, payload, out);
         if let Phase::Broadcast(broadcast) = &mut self.phase {
             broadcast.disk_owing.get_or_insert(now);
+            if Canary::OwnAckBeforeDurable.sings() {
+                broadcast.record(me.settings.me, zxid);
+            }
         }
         self.tell_all(me, now, out);
         self.cut_off_slow(me, out)
@@ -171,6 +180,11 @@ impl Leader {
 
     fn tell_all(&mut self, me: &Member, now: Time, out: &mut Vec<Effect>) {
         for peer in self.peers.values_mut() {
+            if let Stage::Told(feed) | Stage::Synced(feed) = &mut peer.stage
+                && Canary::TrafficBeforeUpToDate.sings()
+            {
+                feed.tell_news(&me.history, out);
+            }
             if let Stage::Serving(serving) = &mut peer.stage {
                 serving.feed.tell_news(&me.history, out);
                 if !peer.observer && serving.feed.proposed() > serving.feed.acked() {

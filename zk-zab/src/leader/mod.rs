@@ -19,6 +19,7 @@ mod patience;
 mod peer;
 mod synchronising;
 
+use crate::canary::Canary;
 use crate::learner::Step;
 use crate::member::Member;
 use crate::{Departure, Effect, Input, LinkId, Message, Time, refuse};
@@ -33,6 +34,8 @@ pub(crate) struct Leader {
     /// Connections that have not said who they are, and since when.
     strangers: BTreeMap<LinkId, Time>,
     peers: BTreeMap<LinkId, Peer>,
+    /// Voters that have gone on to another election.
+    deserters: BTreeSet<ServerId>,
     next_ping: Time,
 }
 
@@ -70,6 +73,7 @@ impl Leader {
             phase: Phase::Discovery { highest, until },
             strangers: BTreeMap::new(),
             peers: BTreeMap::new(),
+            deserters: BTreeSet::new(),
             next_ping: now,
         };
         leader.open_epoch(me, now, out)?;
@@ -81,9 +85,10 @@ impl Leader {
     pub(crate) fn alone(me: &Member) -> Self {
         let epoch = me.history.logged().epoch();
         Self {
-            phase: Phase::Broadcast(Box::new(Broadcast::new(epoch, me))),
+            phase: Phase::Broadcast(Box::new(Broadcast::new(epoch, me, Time::default()))),
             strangers: BTreeMap::new(),
             peers: BTreeMap::new(),
+            deserters: BTreeSet::new(),
             next_ping: Time::default(),
         }
     }
@@ -217,7 +222,9 @@ impl Leader {
             return Ok(());
         };
         match &mut peer.stage {
-            Stage::Told(_) if Some(zxid) == newleader => self.on_newleader_ack(link, me, now, out),
+            Stage::Told(_) if Some(zxid) == newleader || Canary::AnyAckIsNewLeaders.sings() => {
+                self.on_newleader_ack(link, me, now, out)
+            }
             Stage::Told(feed) | Stage::Synced(feed) if zxid <= feed.proposed() => {
                 feed.on_ack(zxid);
                 Ok(())

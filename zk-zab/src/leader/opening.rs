@@ -3,6 +3,7 @@
 
 use super::peer::{Peer, Stage};
 use super::{Leader, Phase};
+use crate::canary::Canary;
 use crate::learner::Step;
 use crate::member::{Member, send};
 use crate::{Departure, Effect, LAST_EPOCH, LinkId, Message, Time};
@@ -55,6 +56,7 @@ impl Leader {
             heard: now,
             stage: Stage::Known,
         };
+        self.deserters.remove(&learner.server);
         self.peers.insert(link, peer);
         match &mut self.phase {
             Phase::Discovery { highest, .. } => {
@@ -71,6 +73,13 @@ impl Leader {
             }
             Phase::Broadcast(broadcast) => {
                 let epoch = broadcast.epoch();
+                // It promised to another, who never led, and cannot follow us: only a later epoch takes it in
+                // (P36). No voter gets there by itself; and nobody deposes us again and again by saying so.
+                let votes = !observer && me.settings.quorum.counts(learner.server);
+                let settled = now >= broadcast.since + me.settings.sync_time();
+                if votes && settled && accepted_epoch > epoch {
+                    return Err(Departure::Outpromised);
+                }
                 self.ask_for_promise(link, epoch, out);
                 Ok(())
             }
@@ -87,7 +96,10 @@ impl Leader {
         let Phase::Discovery { highest, .. } = self.phase else {
             return Ok(());
         };
-        let here = self.peers.values().filter(|peer| !peer.observer);
+        let here = self
+            .peers
+            .values()
+            .filter(|peer| !peer.observer || Canary::ObserversCount.sings());
         if !quorum_with(me, here.map(|peer| peer.server)) {
             return Ok(());
         }
@@ -97,6 +109,12 @@ impl Leader {
         }
         let epoch = Epoch::new(number + 1);
         me.promises.accept(epoch, out);
+        if Canary::AskBeforeDisk.sings() {
+            let links: Vec<_> = self.peers.keys().copied().collect();
+            for link in links {
+                self.ask_for_promise(link, epoch, out);
+            }
+        }
         let until = now + me.settings.init_time();
         self.phase = Phase::Promising { epoch, until };
         Ok(())
@@ -153,11 +171,16 @@ impl Leader {
         peer.stage = Stage::Promised { last };
         if let Phase::Gathering { promised, .. } = &mut self.phase {
             let ours = (me.promises.current(), me.history.logged());
-            if current.is_some_and(|current| (current, last) > ours) {
+            let ahead = current.is_some_and(|current| (current, last) > ours);
+            if ahead && !Canary::LeadTheAhead.sings() {
                 return self.part(link, Departure::Ahead, me, out);
             }
-            // A promise made before, perhaps to another, is not counted (I3).
-            if current.is_some() && last != Zxid::NONE {
+            // A promise made before, perhaps to another, is not counted (I3). Nor is that of a server that has
+            // nothing, where there is something to have: it may have lost it, and its promises with it (P26).
+            let blank = current == Some(Epoch::default()) && last == Zxid::ZERO;
+            let lost = blank && me.history.logged() > Zxid::ZERO;
+            let lost = lost && !Canary::EmptyVoterCounts.sings();
+            if current.is_some() && last != Zxid::NONE && !lost {
                 promised.insert(server);
             }
             self.count_promises(me, now, out);
@@ -182,12 +205,19 @@ impl Leader {
         let (epoch, until) = (*epoch, now + me.settings.init_time());
         me.promises.adopt(epoch, out);
         self.phase = Phase::Adopting { epoch, until };
+        if Canary::LeadBeforeDisk.sings() {
+            self.on_adopted(me, now, out);
+        }
     }
 
     pub(crate) fn on_adopted(&mut self, me: &mut Member, now: Time, out: &mut Vec<Effect>) {
         let Phase::Adopting { epoch, .. } = self.phase else {
             return;
         };
+        if Canary::CommitOwnTail.sings() {
+            me.history.commit(me.history.logged());
+            me.history.deliver(out);
+        }
         self.phase = Phase::Synchronising {
             epoch,
             stands: me.history.logged(),

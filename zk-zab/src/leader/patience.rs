@@ -4,6 +4,7 @@
 use super::opening::quorum_with;
 use super::peer::{Peer, Stage};
 use super::{Leader, Phase};
+use crate::canary::Canary;
 use crate::learner::Step;
 use crate::member::{Member, send};
 use crate::{Departure, Effect, LinkId, Message, Time};
@@ -52,6 +53,9 @@ impl Leader {
         let Phase::Broadcast(broadcast) = &mut self.phase else {
             return Ok(());
         };
+        if Canary::LeaseIgnored.sings() {
+            broadcast.lease = now + me.settings.sync_time();
+        }
         if now < broadcast.lease || me.is_enough {
             return Ok(());
         }
@@ -67,6 +71,20 @@ impl Leader {
             return Err(Departure::QuorumLost);
         }
         Ok(())
+    }
+
+    /// A voter looks for another leader. A server that is about to lead does not wait for those who will not
+    /// come, if it needs them (ZOOKEEPER-3109).
+    pub(crate) fn on_deserter(&mut self, from: ServerId, me: &Member) -> Step<()> {
+        if self.serves() {
+            return Ok(());
+        }
+        self.deserters.insert(from);
+        let voters = me.settings.quorum.voters();
+        if quorum_with(me, voters.difference(&self.deserters).copied()) {
+            return Ok(());
+        }
+        Err(Departure::Deserted)
     }
 
     /// Whether the voters on our links are enough to lead at all. What is closed does not come back to a

@@ -9,6 +9,7 @@ use super::feed::Feed;
 use super::opening::quorum_with;
 use super::peer::{Peer, Serving, Stage};
 use super::{Leader, Phase};
+use crate::canary::Canary;
 use crate::learner::Step;
 use crate::member::{Member, send};
 use crate::sync::{Plan, plan};
@@ -52,7 +53,9 @@ impl Leader {
         };
         if let Phase::Broadcast(broadcast) = &mut self.phase {
             // What it held beyond what stands may be about to go.
-            broadcast.forget(peer.server);
+            if !Canary::StaleProgress.sings() {
+                broadcast.forget(peer.server);
+            }
         }
         let plan = plan(&me.history, stands, last, me.settings.force_snapshot);
         let observer = peer.observer;
@@ -178,9 +181,15 @@ impl Leader {
         let (Some(stands), Some(epoch)) = (self.stands(me), self.epoch()) else {
             return;
         };
-        feed.tell_history(&me.history, stands, out);
         let config = me.settings.config.clone();
-        send(link, Message::NewLeader { epoch, config }, out);
+        if Canary::NewLeaderAhead.sings() {
+            let config = config.clone();
+            send(link, Message::NewLeader { epoch, config }, out);
+        }
+        feed.tell_history(&me.history, stands, out);
+        if !Canary::NewLeaderAhead.sings() {
+            send(link, Message::NewLeader { epoch, config }, out);
+        }
         if let Some(peer) = self.peers.get_mut(&link) {
             peer.heard = now;
             peer.stage = Stage::Told(feed);
@@ -204,7 +213,7 @@ impl Leader {
         feed.on_ack(feed.proposed());
         peer.stage = Stage::Synced(feed.clone());
         if let Phase::Synchronising { synced, .. } = &mut self.phase {
-            if !peer.observer {
+            if !peer.observer || Canary::ObserversCount.sings() {
                 synced.insert(peer.server);
             }
             self.count_synced(me, now, out);
@@ -225,13 +234,14 @@ impl Leader {
         else {
             return;
         };
-        if !quorum_with(me, synced.iter().copied()) {
+        let enough = quorum_with(me, synced.iter().copied());
+        if !enough && !Canary::ServeBeforeQuorum.sings() {
             return;
         }
         let (epoch, stands) = (*epoch, *stands);
         me.history.commit(stands);
         me.history.deliver(out);
-        self.phase = Phase::Broadcast(Box::new(Broadcast::new(epoch, me)));
+        self.phase = Phase::Broadcast(Box::new(Broadcast::new(epoch, me, now)));
         out.push(Effect::Serve { epoch });
         self.next_ping = now;
         let links: Vec<_> = self.peers.keys().copied().collect();
@@ -261,9 +271,12 @@ impl Leader {
             return;
         };
         let mut feed = feed.clone();
+        if Canary::ProposalsLostInSync.sings() {
+            feed = Feed::from(link, *observer, me.history.logged());
+        }
         *heard = now;
         send(link, Message::UpToDate, out);
-        if !*observer {
+        if !*observer || Canary::ObserversCount.sings() {
             broadcast.record(*server, feed.acked());
         }
         feed.tell_news(&me.history, out);

@@ -29,7 +29,8 @@ impl Majority {
 
     /// Whether these servers are a quorum. Those that do not vote are not heard.
     pub fn is_met_by(&self, servers: &BTreeSet<ServerId>) -> bool {
-        let voices = servers.iter().filter(|server| self.counts(**server));
+        let all = crate::canary::Canary::ObserversCount.sings();
+        let voices = servers.iter().filter(|server| all || self.counts(**server));
         voices.count() >= self.size()
     }
 

@@ -19,6 +19,11 @@ pub(crate) struct Chaos {
     partitions: u64,
     pauses: u64,
     resignations: u64,
+    wipes: u64,
+    tails: u64,
+    pub(crate) eager_snapshots: u64,
+    /// How much longer than anything else a snapshot may take.
+    pub(crate) slow_snapshots: u64,
     writes: u64,
     questions: u64,
     /// How often someone is elected by chance.
@@ -40,6 +45,10 @@ impl Chaos {
         let partitions = rate(40);
         let pauses = rate(30);
         let resignations = rate(10);
+        let wipes = rate(20);
+        let tails = rate(6);
+        let eager_snapshots = rate(400);
+        let slow_snapshots = rate(600);
         let wrong_elections = rate(40);
         let silent_deaths = rate(700);
         let refusals = rate(300);
@@ -55,6 +64,10 @@ impl Chaos {
             partitions,
             pauses,
             resignations,
+            wipes,
+            tails,
+            eager_snapshots,
+            slow_snapshots,
             writes: rng.between(50, 600),
             questions: rng.below(60),
             wrong_elections,
@@ -86,7 +99,8 @@ pub(crate) fn strike(world: &mut World) {
         if happens(world, world.chaos.crashes) {
             world.crash(server);
         }
-        if happens(world, 60) && world.alive(server).is_none() {
+        let few = world.now < world.few_until;
+        if happens(world, 60) && world.alive(server).is_none() && !few {
             world.start(server);
         }
         if happens(world, world.chaos.cuts) {
@@ -106,6 +120,12 @@ pub(crate) fn strike(world: &mut World) {
             if let Some(alive) = world.alive_mut(server) {
                 alive.paused_until = until;
             }
+        }
+        if happens(world, world.chaos.tails) {
+            leave_tail(world);
+        }
+        if happens(world, world.chaos.wipes) {
+            world.wipe(server);
         }
         if happens(world, world.chaos.resignations) {
             world.give(server, zk_zab::Input::Resign);
@@ -134,6 +154,48 @@ fn restart_who_resigned(world: &mut World, server: usize) {
     }
 }
 
+/// A leader logs what reaches nobody, and dies (S2, S18).
+fn leave_tail(world: &mut World) {
+    let leads = |server: &usize| {
+        let alive = world.alive(*server);
+        alive.is_some_and(|alive| alive.serves && alive.zab.next_zxid().is_some())
+    };
+    let Some(leader) = (0..world.voters).find(leads) else {
+        return;
+    };
+    for other in 0..world.servers.len() {
+        world.network.blocked.insert((leader, other));
+    }
+    for _ in 0..3 {
+        world.write(leader);
+    }
+    while let Some(said) = world.servers[leader].disk.work_one() {
+        let _nobody_hears = said;
+    }
+    world.crash(leader);
+    let later = world.rng.between(800, 1600);
+    world.after(later, Event::NeedTail(leader));
+}
+
+/// Meanwhile the others have gone on. Now it is one of no more than a quorum.
+pub(crate) fn need_tail(world: &mut World, server: usize) {
+    if world.chaos.over {
+        return;
+    }
+    world.saw("tail needed");
+    world.few_until = world.now + 1_500;
+    world.network.blocked.clear();
+    for other in 0..world.voters {
+        world.crash(other);
+    }
+    let others = (0..world.voters).filter(|other| *other != server);
+    let enough: Vec<_> = others.take(world.voters / 2).collect();
+    for other in enough {
+        world.start(other);
+    }
+    world.start(server);
+}
+
 /// A connection breaks; both ends notice some time.
 fn cut(world: &mut World) {
     let links: Vec<_> = world.network.links.keys().copied().collect();
@@ -158,6 +220,7 @@ impl Chaos {
     pub(crate) fn calm(&mut self) {
         self.over = true;
         self.refusals = 0;
+        self.slow_snapshots = 0;
         self.writes = self.writes.min(100);
         self.pace = 10;
     }

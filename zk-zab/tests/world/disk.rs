@@ -49,6 +49,13 @@ impl Disk {
         later.content()
     }
 
+    /// A snapshot of everything, as Java's servers take one when they start to lead, whatever of it stands
+    /// (ZOOKEEPER-1549). Nothing before it can be cut any more.
+    pub(crate) fn snapshot_all(&mut self) {
+        self.snapshot = (self.last(), self.content());
+        self.log.clear();
+    }
+
     pub(crate) fn holds(&self, zxid: Zxid) -> bool {
         let among = |entries: &[Entry]| {
             entries

@@ -5,7 +5,7 @@ use crate::disk::{Disk, Entry};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use zk_proto::{Epoch, Zxid};
-use zk_zab::{Departure, LinkId, Message};
+use zk_zab::{Departure, LinkId, Message, Vote};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ghost {
@@ -18,6 +18,10 @@ pub(crate) struct Ghost {
     /// To whom each server has promised an epoch, and whose history it has taken (I3).
     promised: BTreeMap<(usize, Epoch), usize>,
     adopted: BTreeMap<(usize, Epoch), usize>,
+    /// Which epoch each leader has asked each learner for (O1).
+    asked: BTreeMap<(usize, usize), Epoch>,
+    /// A voter whose data are gone, until it has all that stands again. Never more than one at a time.
+    pub(crate) wiped: Option<usize>,
 }
 
 impl Ghost {
@@ -85,10 +89,13 @@ impl Ghost {
             } => {
                 assert_eq!(*current, own.epochs.current, "O1: {from}");
                 assert_eq!(*last_zxid, own.last(), "{from} offers what is durable");
+                let asked = self.asked.get(&(to, from)).copied().unwrap_or_default();
+                assert!(own.epochs.accepted >= asked, "O1: {from} promises {asked}");
                 self.on_promise(from, own.epochs.accepted, to);
             }
             Message::LeaderInfo { epoch } => {
                 assert!(own.epochs.accepted >= *epoch, "O2: {from}");
+                self.asked.insert((from, to), *epoch);
             }
             Message::NewLeader { epoch, .. } => {
                 assert!(own.epochs.current >= *epoch, "O4: {from}");
@@ -114,17 +121,49 @@ impl Ghost {
         }
     }
 
-    /// What stands is durable at a quorum (I13).
-    pub(crate) fn check_durability<'a>(&self, voters: impl Iterator<Item = &'a Disk> + Clone) {
+    /// What stands is durable at a quorum, but for what the faults took away (I13).
+    pub(crate) fn check_durability<'a>(&mut self, voters: impl Iterator<Item = &'a Disk> + Clone) {
         let Some((last, _)) = self.stands.last() else {
             return;
         };
         let quorum = voters.clone().count() / 2 + 1;
-        let holders = voters.filter(|disk| disk.holds(*last)).count();
+        let mut holders = 0;
+        for (index, disk) in voters.enumerate() {
+            if disk.holds(*last) {
+                holders += 1;
+                self.wiped = self.wiped.filter(|wiped| *wiped != index);
+            } else if self.wiped == Some(index) {
+                holders += 1;
+            }
+        }
         assert!(
             holders >= quorum,
             "I13: {last} is durable at {holders} voters"
         );
+    }
+
+    /// A voter's data are gone, and its promises with them.
+    pub(crate) fn on_wipe(&mut self, server: usize) {
+        self.wiped = Some(server);
+        self.promised.retain(|(who, _), _| *who != server);
+        self.adopted.retain(|(who, _), _| *who != server);
+    }
+
+    /// A voter looks for a leader, and offers itself (I2, S77).
+    pub(crate) fn on_vote(&self, server: usize, vote: &Vote, own: &Disk) {
+        let (last, current) = (own.last(), own.epochs.current);
+        assert!(
+            last.epoch() <= current,
+            "I2: {server} votes with {last} in {current}"
+        );
+        // Others may go on voting for what a wiped server had, and it with them.
+        let itself = vote.leader == Some(crate::server::server_id(server));
+        if itself && self.wiped != Some(server) {
+            assert_eq!(
+                vote.zxid, last,
+                "{server} votes for what is durable (ZOOKEEPER-2845)"
+            );
+        }
     }
 }
 

@@ -10,6 +10,7 @@
     reason = "a test that stumbles shall fall"
 )]
 
+mod canaries;
 mod chaos;
 mod disk;
 mod ending;
@@ -33,22 +34,32 @@ const HEALING: u64 = 8_000;
 /// Lives through one seed. A failure names the seed and tells the end of the story.
 fn live(seed: u64) -> World {
     let mut world = World::new(seed);
-    let lived = catch_unwind(AssertUnwindSafe(|| {
-        world.run(FAULTS);
-        world.heal();
-        world.run(FAULTS + HEALING);
-        world.must_be_whole();
-    }));
+    let lived = catch_unwind(AssertUnwindSafe(|| live_in(&mut world)));
     if let Err(failure) = lived {
         let tail = world.story.len().saturating_sub(150);
         let story = world.story[tail..].join("\n");
         println!(
-            "seed {seed}: {:?}\n{story}\nseed {seed} failed",
+            "seed {seed}: {:?}\n{story}\nseed {seed} failed: ZAB_SEED={seed} ZAB_SEEDS=1 tells it again",
             world.chaos
         );
         resume_unwind(failure);
     }
     world
+}
+
+/// Prints the end of a story that was asked for, and by what it is known.
+fn tell(seed: u64, world: &World) {
+    if std::env::var_os("ZAB_STORY").is_some() {
+        println!("{}", world.story.join("\n"));
+        println!("seed {seed}: trace {:016x}, {:?}", world.trace, world.chaos);
+    }
+}
+
+fn live_in(world: &mut World) {
+    world.run(FAULTS);
+    world.heal();
+    world.run(FAULTS + HEALING);
+    world.must_be_whole();
 }
 
 fn seeds() -> std::ops::Range<u64> {
@@ -61,7 +72,9 @@ fn seeds() -> std::ops::Range<u64> {
 fn no_seed_breaks_an_invariant_and_every_world_heals() {
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds() {
-        for (what, times) in live(seed).seen {
+        let world = live(seed);
+        tell(seed, &world);
+        for (what, times) in world.seen {
             *seen.entry(what).or_default() += times;
         }
     }
@@ -81,6 +94,12 @@ fn no_seed_breaks_an_invariant_and_every_world_heals() {
             "disk hangs",
             "resigned",
             "counter spent",
+            "wiped",
+            "snapshot lost",
+            "tail needed",
+            "leader",
+            "log sent",
+            "deserted",
         ];
         for what in interesting {
             assert!(seen.contains_key(what), "the seeds never reach {what}");

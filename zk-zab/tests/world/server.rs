@@ -2,7 +2,7 @@
 
 use crate::disk::{Disk, Entry, Op};
 use bytes::Bytes;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use zk_proto::{ServerId, Zxid};
 use zk_zab::{Effect, LinkId, Majority, Settings, Time, Zab};
@@ -37,6 +37,8 @@ pub(crate) struct Alive {
     /// When it will be woken.
     pub(crate) wakes_at: Option<u64>,
     pub(crate) resigned: bool,
+    /// When each other server was last heard of, and since when this one serves.
+    pub(crate) heard: BTreeMap<usize, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,7 @@ impl Server {
             disk_busy: false,
             wakes_at: None,
             resigned: false,
+            heard: BTreeMap::new(),
         });
     }
 

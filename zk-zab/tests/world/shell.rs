@@ -6,7 +6,7 @@ use crate::network::Item;
 use crate::server::{Role, index_of};
 use crate::world::{Event, World};
 use zk_proto::Zxid;
-use zk_zab::{Departure, Effect, Input, LinkId, Message, Standing};
+use zk_zab::{Departure, Effect, Input, LinkId, Message, PeerState, Standing};
 
 impl World {
     pub(crate) fn carry_out(&mut self, server: usize, effects: Vec<Effect>) {
@@ -27,6 +27,8 @@ impl World {
                 let alive = self.alive_mut(server).unwrap();
                 if alive.standing == Role::Leading {
                     self.ghost.on_propose(zxid, &payload);
+                    let last = self.servers[server].settings.last_counter;
+                    assert!(zxid.counter() <= last, "P33: {server} proposes {zxid}");
                 }
                 self.ghost.on_append(server, zxid, &payload);
                 let alive = self.alive_mut(server).unwrap();
@@ -121,6 +123,11 @@ impl World {
                 self.send(server, link, Message::Pong { zxid, touched });
             }
             Effect::Notify { to, notification } => {
+                let observer = self.servers[server].settings.observer;
+                if notification.state == PeerState::Looking && !observer {
+                    let disk = &self.servers[server].disk;
+                    self.ghost.on_vote(server, &notification.vote, disk);
+                }
                 let (from, to) = (server, index_of(to));
                 let waits = self.words.insert((from, to), notification).is_some();
                 if !waits {
@@ -180,10 +187,15 @@ impl World {
     }
 
     fn send(&mut self, server: usize, id: LinkId, message: Message) {
-        let Some(link) = self.network.links.get_mut(&id) else {
+        let Some(to) = self.network.links.get(&id).map(|link| link.other(server)) else {
             return;
         };
-        let to = link.other(server);
+        if matches!(message, Message::NewLeader { .. } | Message::UpToDate) {
+            // The patience with a learner begins anew.
+            let now = self.now;
+            self.alive_mut(server).unwrap().heard.insert(to, now);
+        }
+        let link = self.network.links.get_mut(&id).unwrap();
         let pipe = link.to(to);
         if pipe.ended {
             return;
@@ -251,6 +263,12 @@ impl World {
         }
         if let Standing::Looking(Departure::CounterSpent) = standing {
             self.saw("counter spent");
+        }
+        if let Standing::Looking(Departure::Outpromised) = standing {
+            self.saw("outpromised");
+        }
+        if let Standing::Looking(Departure::Deserted) = standing {
+            self.saw("deserted");
         }
         if let Standing::Looking(Departure::OwnDiskHangs) = standing {
             self.saw("disk hangs");

@@ -34,6 +34,8 @@ pub(crate) enum Event {
     },
     /// A word of the election.
     Word { from: usize, to: usize },
+    /// A server with a tail of its own is needed.
+    NeedTail(usize),
     /// Chance strikes.
     Chaos,
 }
@@ -49,6 +51,9 @@ pub(crate) struct World {
     pub(crate) seen: BTreeMap<&'static str, u64>,
     pub(crate) trace: u64,
     pub(crate) story: Vec<String>,
+    tells_all: bool,
+    /// Nobody else is started until then.
+    pub(crate) few_until: u64,
     events: BTreeMap<(u64, u64), Event>,
     happened: u64,
     next_event: u64,
@@ -65,7 +70,7 @@ impl World {
         let mut rng = Rng::new(seed);
         let chaos = Chaos::draw(&mut rng);
         let observers = usize::from(rng.permille(300));
-        let window = rng.index(6);
+        let window = [0, 1, 3, 5, 100, 500][rng.index(6)];
         let backlog = if rng.permille(200) { 3_000 } else { 1 << 20 };
         let servers = (0..chaos.voters + observers)
             .map(|index| Server::new(index, chaos.voters, index >= chaos.voters, window, backlog))
@@ -81,6 +86,8 @@ impl World {
             seen: BTreeMap::new(),
             trace: 0xcbf2_9ce4_8422_2325,
             story: Vec::new(),
+            few_until: 0,
+            tells_all: std::env::var_os("ZAB_STORY").is_some(),
             events: BTreeMap::new(),
             happened: 0,
             next_event: 0,
@@ -112,7 +119,7 @@ impl World {
         for byte in line.bytes() {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
-        if self.story.len() > 400 {
+        if self.story.len() > 400 && !self.tells_all {
             self.story.drain(..200);
         }
         self.story.push(format!("{:>7} {line}", self.now));
@@ -157,6 +164,7 @@ impl World {
             }
             Event::Word { from, to } => self.hear(from, to),
             Event::Chaos => crate::chaos::strike(self),
+            Event::NeedTail(server) => crate::chaos::need_tail(self, server),
             Event::Disk { .. }
             | Event::Wake { .. }
             | Event::Dial { .. }
@@ -180,12 +188,16 @@ impl World {
     pub(crate) fn start(&mut self, server: usize) {
         let mut out = Vec::new();
         let now = time(self.now);
+        if self.rng.permille(self.chaos.eager_snapshots) {
+            self.servers[server].disk.snapshot_all();
+        }
         self.servers[server].start(now, &mut out);
         self.note(format!(
             "{server} starts, last {}",
             self.servers[server].disk.last()
         ));
         self.carry_out(server, out);
+        self.check_lease(server);
         self.rearm(server);
     }
 
@@ -225,7 +237,10 @@ impl World {
 
     /// Writes to a connection.
     pub(crate) fn put(&mut self, id: LinkId, to: usize, item: Item) {
-        let delay = self.chaos.delay(&mut self.rng);
+        let mut delay = self.chaos.delay(&mut self.rng);
+        if matches!(item, Item::Snapshot(_)) {
+            delay += self.rng.between(0, self.chaos.slow_snapshots);
+        }
         let now = self.now;
         let Some(link) = self.network.links.get_mut(&id) else {
             return;
@@ -262,6 +277,9 @@ impl World {
         };
         if pipe.deaf {
             return;
+        }
+        if let Some(alive) = self.servers[server].alive.as_mut() {
+            alive.heard.insert(from, self.now);
         }
         match item {
             Item::Message(message) => self.give(server, Input::Received { link: id, message }),
@@ -314,7 +332,15 @@ impl World {
     }
 
     pub(crate) fn enqueue(&mut self, server: usize, op: Op) {
-        self.servers[server].disk.queue.push_back(op);
+        let queue = &mut self.servers[server].disk.queue;
+        let mut place = queue.len();
+        if matches!(op, Op::Accept(_) | Op::Adopt(_)) {
+            // Epochs are files of their own: they overtake transactions, and nothing else (ZOOKEEPER-4643).
+            let appends = queue.iter().rev();
+            let appends = appends.take_while(|op| matches!(op, Op::Append(_)));
+            place -= self.rng.index(appends.count() + 1);
+        }
+        queue.insert(place, op);
         self.spin(server);
     }
 
@@ -374,6 +400,46 @@ impl World {
         }
     }
 
+    /// A leader that has not heard a quorum for so long does not serve any more (P30, P32).
+    fn check_lease(&self, server: usize) {
+        let Some(alive) = self.alive(server) else {
+            return;
+        };
+        if !alive.serves || alive.standing != Role::Leading || alive.resigned {
+            return;
+        }
+        let patience =
+            self.servers[server].settings.tick * self.servers[server].settings.sync_limit;
+        let patience = u64::try_from(patience.as_millis()).unwrap();
+        let recent = |other: &usize| {
+            let heard = alive.heard.get(other).copied();
+            *other == server || heard.is_some_and(|heard| heard + patience >= self.now)
+        };
+        let heard = (0..self.voters).filter(recent).count();
+        assert!(
+            heard > self.voters / 2,
+            "P32: {server} leads and hears {heard}"
+        );
+    }
+
+    /// A voter's disk is replaced by an empty one, while all others have had something: a member to which nothing
+    /// ever happened cannot be told from one that is new.
+    pub(crate) fn wipe(&mut self, server: usize) {
+        let known = |index: &usize| self.servers[*index].disk.last().counter() > 0;
+        if self.ghost.wiped.is_some() || server >= self.voters || self.voters < 3 {
+            return;
+        }
+        if !(0..self.voters).all(|index| index == server || known(&index)) {
+            return;
+        }
+        self.saw("wiped");
+        self.note(format!("{server} loses its disk"));
+        self.crash(server);
+        self.servers[server].disk = Default::default();
+        self.ghost.on_wipe(server);
+        self.start(server);
+    }
+
     /// One input to a server, if its process runs.
     pub(crate) fn give(&mut self, server: usize, input: Input) {
         let now = self.now;
@@ -397,6 +463,7 @@ impl World {
         alive.zab.step(time(now), input, &mut out);
         self.note(line);
         self.carry_out(server, out);
+        self.check_lease(server);
         self.rearm(server);
     }
 

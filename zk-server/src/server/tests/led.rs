@@ -11,8 +11,8 @@ use zk_zab::wire::take_message;
 use zk_zab::{Message, Notification, PeerState, Vote};
 
 const DEADLINE: Duration = Duration::from_secs(20);
-const OURS: ServerId = ServerId::new(1);
-const PLAYED: ServerId = ServerId::new(2);
+pub(super) const OURS: ServerId = ServerId::new(1);
+pub(super) const PLAYED: ServerId = ServerId::new(2);
 
 /// The leader that is played: its election port, which always wins, and its quorum port.
 struct Leader {
@@ -20,12 +20,12 @@ struct Leader {
     learners: TcpListener,
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     socket.local_addr().unwrap().port()
 }
 
-fn ensemble(me: ServerId, ports: [[u16; 2]; 2]) -> Ensemble {
+pub(super) fn ensemble(me: ServerId, ports: [[u16; 2]; 2]) -> Ensemble {
     let members = [(OURS, ports[0]), (PLAYED, ports[1])].map(|(id, [quorum, election])| {
         let address = PeerAddress {
             host: "127.0.0.1".into(),
