@@ -96,39 +96,15 @@ pub(crate) fn strike(world: &mut World) {
     let other = world.rng.index(count);
     let happens = |world: &mut World, rate: u64| world.rng.permille(rate);
     if !world.chaos.over {
-        if happens(world, world.chaos.crashes) {
-            world.crash(server);
-        }
         let few = world.now < world.few_until;
         if happens(world, 60) && world.alive(server).is_none() && !few {
             world.start(server);
         }
-        if happens(world, world.chaos.cuts) {
-            cut(world);
-        }
-        if happens(world, world.chaos.partitions) {
-            world.network.blocked.insert((server, other));
-            if world.rng.permille(500) {
-                world.network.blocked.insert((other, server));
-            }
-        }
         if happens(world, 40) {
             world.network.blocked.clear();
         }
-        if happens(world, world.chaos.pauses) {
-            let until = world.now + world.rng.between(10, 1500);
-            if let Some(alive) = world.alive_mut(server) {
-                alive.paused_until = until;
-            }
-        }
-        if happens(world, world.chaos.tails) {
-            leave_tail(world);
-        }
-        if happens(world, world.chaos.wipes) {
-            world.wipe(server);
-        }
-        if happens(world, world.chaos.resignations) {
-            world.give(server, zk_zab::Input::Resign);
+        if !world.has_half_a_history() {
+            harm(world, server, other);
         }
     }
     restart_who_resigned(world, server);
@@ -145,6 +121,37 @@ pub(crate) fn strike(world: &mut World) {
     }
     let pace = world.chaos.pace;
     world.after(pace, Event::Chaos);
+}
+
+fn harm(world: &mut World, server: usize, other: usize) {
+    let happens = |world: &mut World, rate: u64| world.rng.permille(rate);
+    if happens(world, world.chaos.crashes) {
+        world.crash(server);
+    }
+    if happens(world, world.chaos.cuts) {
+        cut(world);
+    }
+    if happens(world, world.chaos.partitions) {
+        world.network.blocked.insert((server, other));
+        if world.rng.permille(500) {
+            world.network.blocked.insert((other, server));
+        }
+    }
+    if happens(world, world.chaos.pauses) {
+        let until = world.now + world.rng.between(10, 1500);
+        if let Some(alive) = world.alive_mut(server) {
+            alive.paused_until = until;
+        }
+    }
+    if happens(world, world.chaos.tails) {
+        leave_tail(world);
+    }
+    if happens(world, world.chaos.wipes) {
+        world.wipe(server);
+    }
+    if happens(world, world.chaos.resignations) {
+        world.give(server, zk_zab::Input::Resign);
+    }
 }
 
 fn restart_who_resigned(world: &mut World, server: usize) {

@@ -91,7 +91,10 @@ impl Disk {
     pub(crate) fn crash(&mut self, rng: &mut Rng) {
         let survive = rng.index(self.queue.len() + 1);
         for op in self.queue.drain(..survive).collect::<Vec<_>>() {
-            self.apply(op);
+            // Nobody writes on behind a cut that could not be made.
+            if matches!(self.apply(op), Input::TruncateFailed) {
+                break;
+            }
         }
         self.queue.clear();
     }

@@ -252,9 +252,9 @@ impl State {
                     Standing::Following(_) | Standing::Observing(_) => Role::Learning,
                 };
             }
-            Effect::Serve { .. } => {
+            Effect::Serve { epoch } => {
                 cell.serves = true;
-                let leads = cell.standing == Role::Leading;
+                let leads = (cell.standing == Role::Leading).then_some(epoch);
                 self.ghost.on_serve(index, leads, &cell.applied);
             }
             Effect::SendSnapshot { link, .. } => {

@@ -49,12 +49,14 @@ impl Ghost {
         }
     }
 
-    /// A server serves: all it has is shown to clients.
-    pub(crate) fn on_serve(&mut self, server: usize, leads: bool, applied: &[Entry]) {
+    /// A server serves: all it has is shown to clients. A leader that stood still may begin to when a later one
+    /// has long taken over: it shows what is old, and can add nothing to it.
+    pub(crate) fn on_serve(&mut self, server: usize, leads: Option<Epoch>, applied: &[Entry]) {
         for (index, entry) in applied.iter().enumerate() {
             self.on_deliver(server, index, entry);
         }
-        if leads {
+        let is_last = |epoch: Epoch| self.leaders.keys().all(|other| *other <= epoch);
+        if leads.is_some_and(is_last) {
             let len = self.stands.len();
             assert_eq!(
                 applied.len(),

@@ -36,7 +36,8 @@ fn live(seed: u64) -> World {
     let mut world = World::new(seed);
     let lived = catch_unwind(AssertUnwindSafe(|| live_in(&mut world)));
     if let Err(failure) = lived {
-        let tail = world.story.len().saturating_sub(150);
+        let lines = std::env::var_os("ZAB_STORY").map_or(150, |_| world.story.len());
+        let tail = world.story.len().saturating_sub(lines);
         let story = world.story[tail..].join("\n");
         println!(
             "seed {seed}: {:?}\n{story}\nseed {seed} failed: ZAB_SEED={seed} ZAB_SEEDS=1 tells it again",

@@ -112,7 +112,8 @@ impl World {
                 alive.serves = true;
                 let leads = alive.standing == Role::Leading;
                 let applied = alive.applied.clone();
-                self.ghost.on_serve(server, leads, &applied);
+                self.ghost
+                    .on_serve(server, leads.then_some(epoch), &applied);
                 if leads {
                     self.saw("leader");
                     self.ghost.on_lead(server, epoch);
@@ -201,8 +202,11 @@ impl World {
             return;
         }
         check_order(id, (&mut pipe.proposed, &mut pipe.committed), &message);
-        let disks = [&self.servers[server].disk, &self.servers[to].disk];
-        self.ghost.on_send(server, to, &message, disks);
+        // What a crash took from the other's disk is nothing that this one could know.
+        if self.alive(to).is_some() {
+            let disks = [&self.servers[server].disk, &self.servers[to].disk];
+            self.ghost.on_send(server, to, &message, disks);
+        }
         match message {
             Message::Diff { .. } => self.saw("DIFF"),
             Message::Trunc { .. } => self.saw("TRUNC"),

@@ -316,7 +316,10 @@ impl World {
             && let Some((link, _, false)) = alive.receiving
             && link == id
         {
-            alive.receiving = None;
+            // Nothing behind it is read before the agreement knows.
+            if let Some((_, _, came)) = &mut alive.receiving {
+                *came = true;
+            }
             self.saw("snapshot lost");
             let life = self.servers[server].life;
             let input = Input::SnapshotAbandoned { link: id };
@@ -440,6 +443,13 @@ impl World {
         self.start(server);
     }
 
+    /// Whether a voter that lost its disk has some of the history again and not all of it. It looks like one that was
+    /// only late then, so whoever gives it the rest must live: a hole that docs/DECISIONS.md leaves to the operator.
+    pub(crate) fn has_half_a_history(&self) -> bool {
+        let wiped = self.ghost.wiped;
+        wiped.is_some_and(|server| self.servers[server].disk.last().counter() > 0)
+    }
+
     /// One input to a server, if its process runs.
     pub(crate) fn give(&mut self, server: usize, input: Input) {
         let now = self.now;
@@ -457,6 +467,9 @@ impl World {
                     input,
                 },
             );
+        }
+        if matches!(input, Input::SnapshotAbandoned { .. }) {
+            alive.receiving = None;
         }
         let line = format!("{server} < {input}");
         let mut out = Vec::new();
