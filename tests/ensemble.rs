@@ -17,8 +17,7 @@ mod writers;
 use members::{Id, Kind, Members, TICK_MILLIS};
 use rustix::process::Signal;
 use std::time::Duration;
-use trees::check_equal;
-use writers::{Writer, write_during};
+use writers::{disturb, writers_of};
 
 const PACE: Duration = Duration::from_millis(2);
 
@@ -27,23 +26,6 @@ fn rounds(default: usize) -> usize {
     rounds
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(default)
-}
-
-/// One writer for each member, with its session there.
-fn writers_of(members: &Members) -> Vec<Writer> {
-    let addresses = members.addresses();
-    (0..addresses.len())
-        .map(|at| Writer::begin(&format!("writer-{at}"), &addresses, at, PACE))
-        .collect()
-}
-
-fn disturb(members: &mut Members, writers: &mut [Writer], happens: impl FnOnce(&mut Members)) {
-    write_during(writers, || happens(members));
-    members.wait_until_all_serve();
-    let tree = check_equal(members);
-    for writer in writers {
-        writer.check(&tree);
-    }
 }
 
 fn kill_and_restart(members: &mut Members, id: Id) {
@@ -68,7 +50,7 @@ fn freeze_and_thaw(members: &mut Members, id: Id) {
 #[test]
 fn members_are_killed_and_come_back() {
     let mut members = Members::start(&[Kind::Ours; 3], 0);
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     for _round in 0..rounds(1) {
         let leader = members.leader().expect("somebody leads");
         disturb(&mut members, &mut writers, |members| {
@@ -84,7 +66,7 @@ fn members_are_killed_and_come_back() {
 #[test]
 fn members_stand_still_and_go_on() {
     let mut members = Members::start(&[Kind::Ours; 3], 0);
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     for _round in 0..rounds(1) {
         let leader = members.leader().expect("somebody leads");
         disturb(&mut members, &mut writers, |members| {
@@ -100,7 +82,7 @@ fn members_stand_still_and_go_on() {
 #[test]
 fn all_are_killed_at_once() {
     let mut members = Members::start(&[Kind::Ours; 3], 0);
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     for _round in 0..rounds(1) {
         disturb(&mut members, &mut writers, |members| {
             for id in members.ids() {
@@ -119,7 +101,7 @@ fn an_observer_comes_and_goes() {
     let mut members = Members::start(&[Kind::Ours; 4], 1);
     let observer = 4;
     assert_eq!(members.mode(observer).as_deref(), Some("observer"));
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     for _round in 0..rounds(1) {
         disturb(&mut members, &mut writers, |members| {
             kill_and_restart(members, observer);

@@ -18,7 +18,7 @@ mod writers;
 
 use members::{Id, Kind, Members};
 use std::time::{Duration, Instant};
-use writers::{Writer, write_during};
+use writers::{Writer, write_during, writers_of};
 
 const PACE: Duration = Duration::from_millis(1);
 
@@ -36,10 +36,7 @@ fn measure(what: &str, mut goes: impl FnMut(&mut Members, Id)) -> Vec<Duration> 
     let rounds = std::env::var("FAILOVER_ROUNDS").ok();
     let rounds: usize = rounds.and_then(|text| text.parse().ok()).unwrap_or(5);
     let mut members = Members::start(&[Kind::Ours; 3], 0);
-    let addresses = members.addresses();
-    let mut writers: Vec<_> = (0..addresses.len())
-        .map(|at| Writer::begin(&format!("writer-{at}"), &addresses, at, PACE))
-        .collect();
+    let mut writers = writers_of(&members, PACE);
     let mut silences = Vec::new();
     for _round in 0..rounds {
         let leader = members.leader().expect("somebody leads");

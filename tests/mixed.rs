@@ -26,25 +26,9 @@ use members::{Id, Kind, Members};
 use std::time::Duration;
 use support::Client;
 use trees::check_equal;
-use writers::{Writer, write_during};
+use writers::{Writer, disturb, writers_of};
 
 const PACE: Duration = Duration::from_millis(10);
-
-fn writers_of(members: &Members) -> Vec<Writer> {
-    let addresses = members.addresses();
-    (0..addresses.len())
-        .map(|at| Writer::begin(&format!("writer-{at}"), &addresses, at, PACE))
-        .collect()
-}
-
-fn disturb(members: &mut Members, writers: &mut [Writer], happens: impl FnOnce(&mut Members)) {
-    write_during(writers, || happens(members));
-    members.wait_until_all_serve();
-    let tree = check_equal(members);
-    for writer in writers {
-        writer.check(&tree);
-    }
-}
 
 /// Down under load, long enough to miss something, and up again.
 fn miss_something(members: &mut Members, id: Id) {
@@ -99,7 +83,7 @@ fn live_together(release: Release, ours: &[bool], observers: usize) {
     let kinds: Vec<_> = kinds.collect();
     let voters = &kinds[..kinds.len() - observers];
     let mut members = Members::start(&kinds, observers);
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     for wanted in [is_java, is_ours] {
         if !voters.iter().any(|kind| wanted(*kind)) {
             continue;
@@ -156,14 +140,14 @@ fn histories_are_cut(release: Release) {
         return;
     };
     let mut members = Members::start(&[java, Kind::Ours, java], 0);
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     let leader = let_lead(&mut members, &mut writers, is_ours);
     let cut = is_cut(&mut members, leader, "cuts this server's history");
     assert!(cut, "{}", members.said());
     disturb(&mut members, &mut writers, |_| {});
     drop(members);
     let mut members = Members::start(&[Kind::Ours, java, Kind::Ours], 0);
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     let leader = let_lead(&mut members, &mut writers, is_java);
     is_cut(&mut members, leader, "Truncating log to get in sync");
     disturb(&mut members, &mut writers, |_| {});
@@ -189,7 +173,7 @@ fn roll_there_and_back(release: Release) {
         return;
     };
     let mut members = Members::start(&[java; 3], 0);
-    let mut writers = writers_of(&members);
+    let mut writers = writers_of(&members, PACE);
     disturb(&mut members, &mut writers, |members| {
         become_another(members, Kind::Ours);
     });

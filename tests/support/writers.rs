@@ -10,7 +10,9 @@
     reason = "each test binary uses its own part"
 )]
 
+use super::members::Members;
 use super::support::{Client, create};
+use super::trees::check_equal;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -215,5 +217,23 @@ struct StopAtEnd<'a>(&'a AtomicBool);
 impl Drop for StopAtEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One writer for each member, with its session there.
+pub fn writers_of(members: &Members, pace: Duration) -> Vec<Writer> {
+    let addresses = members.addresses();
+    (0..addresses.len())
+        .map(|at| Writer::begin(&format!("writer-{at}"), &addresses, at, pace))
+        .collect()
+}
+
+/// Something happens while all write. Then all members hold the same, and each writer finds what it was told of.
+pub fn disturb(members: &mut Members, writers: &mut [Writer], happens: impl FnOnce(&mut Members)) {
+    write_during(writers, || happens(members));
+    members.wait_until_all_serve();
+    let tree = check_equal(members);
+    for writer in writers {
+        writer.check(&tree);
     }
 }
