@@ -4,6 +4,7 @@
 use crate::canary::Canary;
 use crate::learner::Step;
 use crate::member::{Member, send};
+use crate::news::News;
 use crate::{Departure, Effect, LinkId, Message};
 use zk_proto::Zxid;
 
@@ -46,33 +47,17 @@ impl Follower {
         me: &mut Member,
         out: &mut Vec<Effect>,
     ) -> Step<()> {
-        match message {
-            Message::Proposal { zxid, payload } => {
+        match News::read(message)? {
+            News::Proposed { zxid, payload } => {
                 me.take(zxid, payload, out)?;
                 if Canary::AckBeforeDurable.sings() {
                     self.acknowledge(link, me, out);
                 }
             }
-            Message::Commit { zxid } | Message::CommitAndActivate { zxid, .. } => {
-                on_commit(zxid, me, out)?;
-            }
-            Message::Ping { zxid } => out.push(Effect::Pong { link, zxid }),
-            Message::Revalidated { .. } | Message::Sync => out.push(Effect::Answered { message }),
-            Message::FollowerInfo { .. }
-            | Message::ObserverInfo { .. }
-            | Message::LeaderInfo { .. }
-            | Message::AckEpoch { .. }
-            | Message::Diff { .. }
-            | Message::Trunc { .. }
-            | Message::Snap { .. }
-            | Message::NewLeader { .. }
-            | Message::UpToDate
-            | Message::Ack { .. }
-            | Message::Inform { .. }
-            | Message::InformAndActivate { .. }
-            | Message::Pong { .. }
-            | Message::Request(_)
-            | Message::Revalidate(_) => return Err(Departure::OutOfPlace),
+            News::Stands { zxid } => on_commit(zxid, me, out)?,
+            News::Ping { zxid } => out.push(Effect::Pong { link, zxid }),
+            News::Answer(message) => out.push(Effect::Answered { message }),
+            News::Happened { .. } => return Err(Departure::OutOfPlace),
         }
         Ok(())
     }

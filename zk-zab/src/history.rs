@@ -115,12 +115,25 @@ impl History {
     /// The entries behind `zxid`, which is not before the floor.
     pub(crate) fn after(&self, zxid: Zxid) -> impl Iterator<Item = &Entry> {
         assert!(zxid >= self.floor, "memory does not hold that any more");
-        let from = if zxid >= self.logged {
-            self.entries.len()
-        } else {
-            self.entries.partition_point(|entry| entry.zxid <= zxid)
-        };
-        self.entries.range(from..)
+        self.entries.range(self.count_through(zxid)..)
+    }
+
+    /// How many entries there are up to `zxid`. An epoch has no holes, so the place of one of the last epoch
+    /// is counted from the end; others are searched for.
+    fn count_through(&self, zxid: Zxid) -> usize {
+        if zxid >= self.logged {
+            return self.entries.len();
+        }
+        if zxid <= self.floor {
+            return 0;
+        }
+        let behind = self.logged.counter().saturating_sub(zxid.counter());
+        let behind = usize::try_from(behind).unwrap_or(usize::MAX);
+        let counted = self.entries.len().checked_sub(behind);
+        let last_of = |count: usize| self.entries.get(count.checked_sub(1)?);
+        counted
+            .filter(|&count| last_of(count).is_some_and(|last| last.zxid == zxid))
+            .unwrap_or_else(|| self.entries.partition_point(|entry| entry.zxid <= zxid))
     }
 
     /// Whether this very transaction is the floor or an entry.
@@ -153,11 +166,7 @@ impl History {
     }
 
     fn end_of(&self, zxid: Zxid) -> u64 {
-        if zxid >= self.logged {
-            return self.entries.back().map_or(self.floor_end, |last| last.end);
-        }
-        let upto = self.entries.partition_point(|entry| entry.zxid <= zxid);
-        match upto.checked_sub(1) {
+        match self.count_through(zxid).checked_sub(1) {
             Some(index) => self.entries[index].end,
             None => self.floor_end,
         }

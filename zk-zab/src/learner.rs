@@ -16,6 +16,7 @@ use crate::LearnerInfo;
 use crate::canary::Canary;
 use crate::follower::Follower;
 use crate::member::{Member, send};
+use crate::news::News;
 use crate::{Departure, Effect, Input, LinkId, Message, Time, observer, refuse};
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -490,34 +491,20 @@ fn on_early_traffic(
     me: &mut Member,
     out: &mut Vec<Effect>,
 ) -> Step<()> {
-    match message {
-        Message::Proposal { zxid, payload } => me.take(zxid, payload, out)?,
-        Message::Commit { zxid } | Message::CommitAndActivate { zxid, .. } => {
+    match News::read(message)? {
+        News::Proposed { zxid, payload } => me.take(zxid, payload, out)?,
+        News::Stands { zxid } => {
             if zxid > me.history.logged() {
                 return Err(Departure::Unknown);
             }
             synced.stands = synced.stands.max(zxid);
         }
-        Message::Inform { zxid, payload } | Message::InformAndActivate { zxid, payload, .. } => {
+        News::Happened { zxid, payload } => {
             me.take(zxid, payload, out)?;
             synced.stands = synced.stands.max(zxid);
         }
-        Message::Ping { .. } => {}
-        Message::FollowerInfo { .. }
-        | Message::ObserverInfo { .. }
-        | Message::LeaderInfo { .. }
-        | Message::AckEpoch { .. }
-        | Message::Diff { .. }
-        | Message::Trunc { .. }
-        | Message::Snap { .. }
-        | Message::NewLeader { .. }
-        | Message::UpToDate
-        | Message::Ack { .. }
-        | Message::Pong { .. }
-        | Message::Request(_)
-        | Message::Revalidate(_)
-        | Message::Revalidated { .. }
-        | Message::Sync => return Err(Departure::OutOfPlace),
+        News::Ping { .. } => {}
+        News::Answer(_) => return Err(Departure::OutOfPlace),
     }
     Ok(())
 }

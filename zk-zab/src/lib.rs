@@ -27,6 +27,7 @@ pub mod canary;
 #[cfg(not(feature = "canaries"))]
 mod canary;
 mod check;
+mod condense;
 mod departure;
 mod effect;
 mod election;
@@ -40,6 +41,7 @@ mod link;
 mod looking;
 mod member;
 mod message;
+mod news;
 mod notification;
 mod observer;
 mod quorum;
@@ -47,6 +49,7 @@ mod settings;
 mod sync;
 pub mod wire;
 
+pub use condense::condense;
 pub use departure::Departure;
 pub use effect::{Effect, Standing};
 pub use election::{Candidacy, Election, ElectionEffect, ElectionSettings};

@@ -31,9 +31,9 @@ impl Member {
         self.history.is_settled() && self.promises.is_settled()
     }
 
-    /// Whether this server has nothing: it is new, or has lost what it had.
+    /// Whether this server [has nothing yet](is_blank).
     pub(crate) fn is_blank(&self) -> bool {
-        self.promises.current() == Epoch::default() && self.history.logged() == Zxid::ZERO
+        is_blank(self.promises.current(), self.history.logged())
     }
 
     /// A transaction from a leader: the next one, or one this server has already (Zab spec issue 2).
@@ -65,6 +65,14 @@ impl Member {
         let (window, backlog) = (self.settings.window, self.settings.backlog as u64);
         self.history.trim(window, backlog, needed);
     }
+}
+
+/// Whether a server with this epoch and history is new, or has lost what it had (P26). One that was given a part of a
+/// history and never the end of it is as it was before: only an acknowledged NEWLEADER makes it somebody. What
+/// epoch 0 wrote is a standalone server's, which was nobody's learner.
+pub(crate) fn is_blank(current: Epoch, last: Zxid) -> bool {
+    let in_part = last.epoch() > Epoch::default();
+    current == Epoch::default() && (last == Zxid::ZERO || in_part)
 }
 
 /// Says something on a link.

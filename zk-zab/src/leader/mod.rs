@@ -57,7 +57,6 @@ enum Phase {
     Synchronising {
         epoch: Epoch,
         stands: Zxid,
-        synced: BTreeSet<ServerId>,
         until: Time,
     },
     /// In office.

@@ -5,7 +5,7 @@ use super::peer::{Peer, Stage};
 use super::{Leader, Phase};
 use crate::canary::Canary;
 use crate::learner::Step;
-use crate::member::{Member, send};
+use crate::member::{Member, is_blank, send};
 use crate::{Departure, Effect, LAST_EPOCH, LinkId, Message, Time};
 use std::collections::BTreeSet;
 use zk_proto::{Epoch, ServerId, Zxid};
@@ -177,7 +177,7 @@ impl Leader {
             }
             // A promise made before, perhaps to another, is not counted (I3). Nor is that of a server that has
             // nothing, where there is something to have: it may have lost it, and its promises with it (P26).
-            let blank = current == Some(Epoch::default()) && last == Zxid::ZERO;
+            let blank = current.is_some_and(|current| is_blank(current, last));
             let lost = blank && me.history.logged() > Zxid::ZERO;
             let lost = lost && !Canary::EmptyVoterCounts.sings();
             if current.is_some() && last != Zxid::NONE && !lost {
@@ -221,7 +221,6 @@ impl Leader {
         self.phase = Phase::Synchronising {
             epoch,
             stands: me.history.logged(),
-            synced: BTreeSet::new(),
             until: now + me.settings.init_time(),
         };
         let promised = |(&link, peer): (&LinkId, &Peer)| {

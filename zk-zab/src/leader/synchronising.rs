@@ -212,10 +212,7 @@ impl Leader {
         };
         feed.on_ack(feed.proposed());
         peer.stage = Stage::Synced(feed.clone());
-        if let Phase::Synchronising { synced, .. } = &mut self.phase {
-            if !peer.observer || Canary::ObserversCount.sings() {
-                synced.insert(peer.server);
-            }
+        if let Phase::Synchronising { .. } = &self.phase {
             self.count_synced(me, now, out);
             return Ok(());
         }
@@ -223,18 +220,17 @@ impl Leader {
         Ok(())
     }
 
-    /// With a quorum behind our history it stands, and everything in it does (Zab, Phase 3 begins).
+    /// With a quorum behind our history it stands, and everything in it does (Zab, Phase 3 begins). Who has
+    /// acknowledged it and is gone by now is not counted: such a leader would serve alone (P32).
     pub(super) fn count_synced(&mut self, me: &mut Member, now: Time, out: &mut Vec<Effect>) {
-        let Phase::Synchronising {
-            epoch,
-            stands,
-            synced,
-            ..
-        } = &self.phase
-        else {
+        let Phase::Synchronising { epoch, stands, .. } = &self.phase else {
             return;
         };
-        let enough = quorum_with(me, synced.iter().copied());
+        let synced = self.peers.values().filter(|peer| {
+            let counts = !peer.observer || Canary::ObserversCount.sings();
+            counts && matches!(peer.stage, Stage::Synced(_))
+        });
+        let enough = quorum_with(me, synced.map(|peer| peer.server));
         if !enough && !Canary::ServeBeforeQuorum.sings() {
             return;
         }
