@@ -112,6 +112,15 @@ impl Members {
         members
     }
 
+    /// More lines for the configuration of every member, before it starts.
+    pub fn add_lines(&self, lines: &str) {
+        for id in self.ids() {
+            let config = File::options().append(true).open(self.config(id));
+            let written = config.expect("a file").write_all(lines.as_bytes());
+            written.expect("a file");
+        }
+    }
+
     /// All of them, serving.
     pub fn start(kinds: &[Kind], observers: usize) -> Self {
         let mut members = Self::plan(kinds, observers);

@@ -84,14 +84,24 @@ impl Client {
     /// Sends without waiting.
     pub fn send(&mut self, request: &Request<'_>) -> io::Result<Xid> {
         let xid = Xid(self.next_xid);
-        self.next_xid += 1;
-        let op = request.op();
-        let mut payload = Vec::new();
-        RequestHeader { xid, op }.encode(&mut payload);
-        request.encode(&mut payload);
-        write_frame(&mut self.stream, &payload)?;
-        self.asked.push_back((xid, op));
+        self.send_together(std::slice::from_ref(request))?;
         Ok(xid)
+    }
+
+    /// Sends in one write: all of it is on its way then, or nothing.
+    pub fn send_together(&mut self, requests: &[Request<'_>]) -> io::Result<()> {
+        let mut frames = Vec::new();
+        for request in requests {
+            let xid = Xid(self.next_xid);
+            self.next_xid += 1;
+            let op = request.op();
+            let mut payload = Vec::new();
+            RequestHeader { xid, op }.encode(&mut payload);
+            request.encode(&mut payload);
+            write_frame(&mut frames, &payload)?;
+            self.asked.push_back((xid, op));
+        }
+        self.stream.write_all(&frames)
     }
 
     /// The next reply, which must be that of the oldest request. Events before it are kept.

@@ -88,6 +88,11 @@ pub(crate) enum Rank {
     Alone,
     /// It has no leader: it serves nobody.
     Nobody,
+    /// It has no leader, and serves reads to those who want no more.
+    Reader {
+        /// When it lost its leader.
+        since: Time,
+    },
     /// It leads.
     Leader {
         /// Those who have come to it.
@@ -114,7 +119,8 @@ impl Rank {
     pub(crate) fn since(self) -> Time {
         match self {
             Self::Alone | Self::Nobody => Time::default(),
-            Self::Leader { since, .. }
+            Self::Reader { since }
+            | Self::Leader { since, .. }
             | Self::Follower { since }
             | Self::Observer { since, .. } => since,
         }
@@ -432,13 +438,18 @@ impl Replica {
     /// Whether clients are served here. A leader may have been told to leave them to the others.
     pub(crate) fn serves(&self) -> bool {
         match self.rank() {
-            Rank::Nobody => false,
+            Rank::Nobody | Rank::Reader { .. } => false,
             Rank::Leader { .. } => {
                 let ensemble = self.config.ensemble.as_ref();
                 ensemble.is_none_or(|ensemble| ensemble.leader_serves)
             }
             Rank::Alone | Rank::Follower { .. } | Rank::Observer { .. } => true,
         }
+    }
+
+    /// Whether only reads are served here, and only to those who ask for no more.
+    pub(crate) fn serves_reads_alone(&self) -> bool {
+        matches!(self.rank(), Rank::Reader { .. })
     }
 
     pub(crate) fn set_rank(&self, rank: Rank) {

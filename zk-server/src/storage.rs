@@ -92,8 +92,9 @@ pub(crate) struct Store {
     dirs: Dirs,
     limits: SnapshotLimits,
     metrics: Arc<Metrics>,
-    /// Held while old files are being removed.
-    purging: Arc<Mutex<()>>,
+    /// Held while old files are being removed, or the history is changed: neither must rely on what the other
+    /// removes.
+    clearing: Arc<Mutex<()>>,
     /// Before the lock, which outlives everyone who writes.
     crew: Crew,
     /// Only held; in a mutex because the store is looked at from several threads.
@@ -124,7 +125,7 @@ pub(crate) fn open(
             ..SnapshotLimits::default()
         },
         metrics,
-        purging: Arc::default(),
+        clearing: Arc::default(),
         crew: Crew::default(),
         _lock: Mutex::new(lock),
     };
@@ -391,16 +392,18 @@ impl Store {
             keep: self.config.retain_count as usize,
             low_space: self.config.disk_headroom.unwrap_or(0),
         };
-        let (limits, purging) = (self.limits, Arc::clone(&self.purging));
+        let (limits, clearing) = (self.limits, Arc::clone(&self.clearing));
         let work = move |leave: &Leave| {
-            // One at a time, or both would try to remove the same files.
-            let _alone = purging.lock().unwrap_or_else(PoisonError::into_inner);
-            match purge(&*files, &dirs, retention, None, limits, leave) {
-                Ok(plan) => {
+            let alone = clearing.lock().unwrap_or_else(PoisonError::into_inner);
+            let purged = purge(&*files, &dirs, retention, None, limits, leave);
+            drop(alone);
+            match purged {
+                Ok((plan, removed)) => {
                     let (snapshots, logs) = (plan.snapshots.len(), plan.logs.len());
                     if snapshots + logs > 0 {
                         info!(snapshots, logs, "old files removed");
                     }
+                    removed.give_back(leave);
                 }
                 Err(_) if leave.is_asked() => {}
                 Err(error) => warn!(%error, "old snapshots and logs could not be removed"),

@@ -22,7 +22,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use zk_proto::{Epoch, ServerId, Zxid};
-use zk_server::config::peers::{Ensemble, Member, Patience, PeerAddress, Role};
+use zk_server::config::peers::{Ensemble, Member, PeerAddress, Role};
 use zk_server::net::election::{self, Elected, Voter};
 use zk_zab::{Candidacy, Message, PeerState, wire};
 
@@ -137,15 +137,10 @@ impl Plan {
             }],
             client: None,
         });
-        Ensemble {
-            me: ServerId::new(me),
-            members: members.map(|member| (member.id, member)).collect(),
-            groups: BTreeMap::new(),
-            weights: BTreeMap::new(),
-            patience: Patience::default(),
-            leader_serves: true,
-            listen_on_all: false,
-        }
+        Ensemble::new(
+            ServerId::new(me),
+            members.map(|member| (member.id, member)).collect(),
+        )
     }
 
     /// Ours votes from now on.

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
 use tempfile::TempDir;
 use zk_proto::ServerId;
-use zk_server::config::peers::{Ensemble, Member, Patience, PeerAddress, Role};
+use zk_server::config::peers::{Ensemble, Member, PeerAddress, Role};
 use zk_server::config::settings::ClientAddress;
 use zk_server::{Config, Server};
 
@@ -42,20 +42,7 @@ impl TestEnsemble {
             let data = TempDir::with_prefix("zk-testkit-")?;
             let mut config = Config::in_process(data.path());
             config.sessions.tick_time = TICK;
-            config.ensemble = Some(Ensemble {
-                me: *me,
-                members: members.clone(),
-                groups: BTreeMap::new(),
-                weights: BTreeMap::new(),
-                patience: Patience {
-                    init_limit: 20,
-                    sync_limit: 10,
-                    longest_notification: Duration::from_secs(1),
-                    ..Patience::default()
-                },
-                leader_serves: true,
-                listen_on_all: false,
-            });
+            config.ensemble = Some(Ensemble::in_process(*me, members.clone()));
             let server = Server::start(config.clone()).await?;
             let address = server.client_address().ok_or(TestServerError::NoPort)?;
             config.listen.client = Some(ClientAddress {

@@ -380,6 +380,8 @@ fn ensemble(
             .collect(),
         patience: patience(values),
         leader_serves: values.bool("leaderServes"),
+        read_only: values.bool("readonlymode.enabled"),
+        local_sessions: values.bool("localSessionsEnabled"),
         listen_on_all: values.bool("quorumListenOnAllIPs"),
     })
 }

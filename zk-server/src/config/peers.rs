@@ -92,11 +92,44 @@ pub struct Ensemble {
     pub patience: Patience,
     /// Whether a leader takes clients.
     pub leader_serves: bool,
+    /// Whether this server serves reads while it has no leader.
+    pub read_only: bool,
+    /// Whether a session that holds nothing may be given up by a server that has no leader.
+    pub local_sessions: bool,
     /// Whether peer ports are bound on every interface.
     pub listen_on_all: bool,
 }
 
 impl Ensemble {
+    /// A majority decides, the members wait as long as they do by default, and all that has to be asked for is off.
+    pub fn new(me: ServerId, members: BTreeMap<ServerId, Member>) -> Self {
+        Self {
+            me,
+            members,
+            groups: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            patience: Patience::default(),
+            leader_serves: true,
+            read_only: false,
+            local_sessions: false,
+            listen_on_all: false,
+        }
+    }
+
+    /// For servers that run in one process: the limits are large, since all of them wait for the same processors, and
+    /// a vote is soon repeated.
+    pub fn in_process(me: ServerId, members: BTreeMap<ServerId, Member>) -> Self {
+        Self {
+            patience: Patience {
+                init_limit: 20,
+                sync_limit: 10,
+                longest_notification: Duration::from_secs(1),
+                ..Patience::default()
+            },
+            ..Self::new(me, members)
+        }
+    }
+
     /// This server.
     pub fn own(&self) -> &Member {
         self.members

@@ -20,7 +20,7 @@ impl Ensemble {
 
 #[cfg(test)]
 mod tests {
-    use super::super::peers::{Member, Patience, PeerAddress, Role};
+    use super::super::peers::{Member, PeerAddress, Role};
     use super::*;
     use std::collections::BTreeSet;
     use zk_proto::ServerId;
@@ -43,13 +43,11 @@ mod tests {
             client: None,
         });
         Ensemble {
-            me: ServerId::new(1),
-            members: members.map(|member| (member.id, member)).collect(),
             groups: (1..).zip(groups.iter().map(|ids| servers(ids))).collect(),
-            weights: BTreeMap::new(),
-            patience: Patience::default(),
-            leader_serves: true,
-            listen_on_all: false,
+            ..Ensemble::new(
+                ServerId::new(1),
+                members.map(|member| (member.id, member)).collect(),
+            )
         }
     }
 

@@ -91,6 +91,16 @@ pub trait Handle: Debug + Send {
     fn set_size(&self, size: u64) -> io::Result<()>;
     /// Makes the bytes and the length durable.
     fn sync(&self) -> io::Result<()>;
+    /// As long as this handle is open the file is not [forsaken](Self::is_forsaken), even if it is removed. Refused
+    /// with [`io::ErrorKind::NotFound`] if it has been already.
+    fn keep_whole(&self) -> io::Result<()> {
+        Ok(())
+    }
+    /// Whether the file has no name any more and nobody keeps it whole, so that it may be cut. Nobody can keep it
+    /// from then on.
+    fn is_forsaken(&self) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// Reads a whole file of at most `limit` bytes.
@@ -316,6 +326,22 @@ impl Handle for RealFile {
 
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn keep_whole(&self) -> io::Result<()> {
+        match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockShared) {
+            Ok(()) if self.0.metadata()?.nlink() > 0 => Ok(()),
+            Ok(()) | Err(rustix::io::Errno::WOULDBLOCK) => Err(io::ErrorKind::NotFound.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn is_forsaken(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(self.0.metadata()?.nlink() == 0),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -14,6 +14,7 @@
 //! | `epoch`, `lock`, `dirs` | promises, exclusivity, layout |
 //! | `stretch` | a part of the history, for a learner that misses it |
 //! | `purge`, `truncate` | what is no longer needed, and what must not be any more |
+//! | `reclaim` | removing large files without holding up who writes beside them |
 //! | `leave` | how long work is asked to end early |
 
 pub mod dirs;
@@ -28,6 +29,7 @@ pub mod mark;
 pub mod names;
 pub mod purge;
 pub mod reader;
+pub mod reclaim;
 pub mod record;
 pub mod recovery;
 pub mod snapshot;

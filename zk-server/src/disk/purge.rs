@@ -8,6 +8,7 @@
 use super::files::{Files, Kind, Space};
 use super::leave::Leave;
 use super::names::{Compression, FileName};
+use super::reclaim::Removed;
 use super::snapshot::{SnapshotError, SnapshotLimits, verify_snapshot};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -123,27 +124,16 @@ pub fn purge(
     held: Option<Zxid>,
     limits: SnapshotLimits,
     leave: &Leave,
-) -> io::Result<PurgePlan> {
+) -> io::Result<(PurgePlan, Removed)> {
     let keep = retention.keep_with(files.space(&dirs.snapshots)?);
     let snapshots = find_snapshots(files, &dirs.snapshots, keep, limits, leave)?;
     let logs = find_logs(files, &dirs.logs)?;
     let plan = plan(&snapshots, &logs, keep, held);
     // Snapshots first: one whose logs are gone would only pretend to be of use.
-    remove(files, &dirs.snapshots, &plan.snapshots)?;
-    remove(files, &dirs.logs, &plan.logs)?;
-    Ok(plan)
-}
-
-fn remove(files: &dyn Files, dir: &Path, names: &[String]) -> io::Result<()> {
-    for name in names {
-        files.remove(&dir.join(name))?;
-        tracing::debug!(file = name, "purged");
-    }
-    if names.is_empty() {
-        Ok(())
-    } else {
-        files.sync_dir(dir)
-    }
+    let mut removed = Removed::default();
+    removed.take(files, &dirs.snapshots, &plan.snapshots)?;
+    removed.take(files, &dirs.logs, &plan.logs)?;
+    Ok((plan, removed))
 }
 
 /// Lists the snapshots and reads as many of the newest as will be kept.

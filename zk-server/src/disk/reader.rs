@@ -84,6 +84,11 @@ pub struct LogReader {
 }
 
 impl LogReader {
+    /// Makes sure that the file stays as it is while this reads it, even if it is removed.
+    pub fn keep_whole(&self) -> io::Result<()> {
+        self.handle.keep_whole()
+    }
+
     /// Opens the log. `limit` is the longest transaction that is believed; the mark, if it names this
     /// log and was made for it, tells its seals.
     pub fn open(

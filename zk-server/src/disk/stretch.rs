@@ -65,7 +65,9 @@ impl Stretch {
         let begins = logs.partition_point(|(first, _)| *first <= after);
         let open = |(_, entry): &(Zxid, Entry)| {
             let path = shelf.logs.join(&entry.name);
-            LogReader::open(files, &path, shelf.txn_limit, None)
+            let reader = LogReader::open(files, &path, shelf.txn_limit, None)?;
+            reader.keep_whole()?;
+            Ok(reader)
         };
         let readers = || -> io::Result<Vec<LogReader>> {
             logs.iter()

@@ -86,7 +86,7 @@ impl Probe<'_> {
     fn ensemble(&self) -> Option<Ensemble> {
         let ensemble = self.replica.config().ensemble.as_ref()?;
         let peer_state = match self.replica.rank() {
-            Rank::Alone | Rank::Nobody => "looking",
+            Rank::Alone | Rank::Nobody | Rank::Reader { .. } => "looking",
             Rank::Leader { .. } => "leading - broadcast",
             Rank::Follower { .. } => "following - broadcast",
             Rank::Observer { .. } => "observing - broadcast",
@@ -96,7 +96,11 @@ impl Probe<'_> {
             quorum_size: ensemble.voters().count() as u64,
             observer_master: match self.replica.rank() {
                 Rank::Observer { of, .. } => Some(of.number().unsigned_abs()),
-                Rank::Alone | Rank::Nobody | Rank::Leader { .. } | Rank::Follower { .. } => None,
+                Rank::Alone
+                | Rank::Nobody
+                | Rank::Reader { .. }
+                | Rank::Leader { .. }
+                | Rank::Follower { .. } => None,
             },
         })
     }
@@ -114,6 +118,8 @@ impl Facts for Probe<'_> {
     fn serving(&self) -> Serving {
         if self.replica.serves() {
             Serving::Everyone
+        } else if self.replica.serves_reads_alone() {
+            Serving::ReadOnly
         } else {
             Serving::Nobody
         }
@@ -128,6 +134,7 @@ impl Facts for Probe<'_> {
         Vital {
             mode: match self.replica.rank() {
                 Rank::Alone | Rank::Nobody => Mode::Standalone,
+                Rank::Reader { .. } => Mode::ReadOnly,
                 Rank::Leader { .. } => Mode::Leader,
                 Rank::Follower { .. } => Mode::Follower,
                 Rank::Observer { .. } => Mode::Observer,
@@ -158,7 +165,11 @@ impl Facts for Probe<'_> {
                     uptime_ms,
                     ..learners
                 }),
-                Rank::Alone | Rank::Nobody | Rank::Follower { .. } | Rank::Observer { .. } => None,
+                Rank::Alone
+                | Rank::Nobody
+                | Rank::Reader { .. }
+                | Rank::Follower { .. }
+                | Rank::Observer { .. } => None,
             },
             quotas: quotas(&tree),
             ..Gauges::default()
@@ -233,7 +244,7 @@ impl Facts for Probe<'_> {
                 let local = None;
                 return Sessions::Learned { local, global };
             }
-            Rank::Alone | Rank::Nobody | Rank::Leader { .. } => {}
+            Rank::Alone | Rank::Nobody | Rank::Reader { .. } | Rank::Leader { .. } => {}
         }
         let global = self.sessions.iter().map(|(time, sessions)| Expiring {
             at_ms: self.wall(*time),

@@ -18,6 +18,8 @@ use zk_zab::Message;
 
 /// How many transactions are applied under one guard, so that readers are never kept long.
 const APPLY_AT_ONCE: usize = 256;
+/// After how many it is looked whether that has taken long.
+const APPLY_BETWEEN_LOOKS: usize = 16;
 /// And for how long.
 const LONGEST_GUARD: Duration = Duration::from_millis(1);
 
@@ -55,7 +57,9 @@ impl Node {
                     | Turn::Refused { .. }) => self.deliver_other(&tree, other, &mut wakers),
                 }
                 applied += 1;
-                if replica.clock().now().saturating_since(began) > LONGEST_GUARD {
+                if applied % APPLY_BETWEEN_LOOKS == 0
+                    && replica.clock().now().saturating_since(began) > LONGEST_GUARD
+                {
                     break;
                 }
             }

@@ -21,6 +21,8 @@ use zk_zab::{LinkId, Settings, Time};
 pub(super) enum Service {
     /// It has no leader: nobody is served.
     None,
+    /// It has no leader, and answers those who only want to read.
+    ReadOnly,
     /// For everyone. A server that is alone always does.
     Leads,
     /// The leader does, at the other end of this connection.
@@ -37,6 +39,8 @@ pub(super) struct Membership {
     pub(super) service: Service,
     /// Whether this server leads, or tries to.
     pub(super) leading: bool,
+    /// Since when a leader is being looked for.
+    pub(super) looking_since: Option<Time>,
     /// Whom a learner learns from.
     pub(super) leader: Option<ServerId>,
     /// The connection dialled last: a learner's leader is there.
@@ -81,6 +85,7 @@ impl Membership {
             held: Held::default(),
             service: Service::None,
             leading: false,
+            looking_since: None,
             leader: None,
             dialled: None,
             roster: BTreeMap::new(),

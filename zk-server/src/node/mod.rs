@@ -20,6 +20,7 @@ mod leading;
 mod learning;
 mod membership;
 mod proposing;
+mod read_only;
 mod reaper;
 mod roles;
 mod sessions;
@@ -262,6 +263,7 @@ impl Node {
         let deadlines = [
             self.sessions.deadline(),
             self.zab.deadline(),
+            self.read_only_deadline(),
             self.member
                 .as_ref()
                 .and_then(|member| member.copies.deadline()),
@@ -343,6 +345,9 @@ impl Node {
             Service::Learns(leader) => {
                 return self.on_connect_learning(leader, link, session, password, timeout, now);
             }
+            Service::ReadOnly => {
+                return self.on_connect_read_only(&link, session, password, timeout, now);
+            }
             Service::None => return link.push_and_wake(Delivery::Close),
         }
         if session == SessionId::NONE {
@@ -377,6 +382,7 @@ impl Node {
         match self.service() {
             Service::Leads => {}
             Service::Learns(leader) => return self.on_requests_learning(leader, link, requests),
+            Service::ReadOnly => return self.on_requests_read_only(link, requests),
             Service::None => return self.replica.settled(requests.len()),
         }
         let replica = Arc::clone(&self.replica);
@@ -424,6 +430,7 @@ impl Node {
 
     fn on_time(&mut self, now: Time) {
         self.expire_sessions(now);
+        self.read_alone_if_due(now);
         // Nodes age while another server leads, and are looked for when this one does.
         while let Some(chore) = self.reaper.due(now) {
             if self.service() != Service::Leads {
@@ -476,6 +483,9 @@ impl Node {
         let replica = Arc::clone(&self.replica);
         let counters = &replica.metrics().here().counters;
         counters.stale_sessions_expired.add(expired.len() as u64);
+        if self.service() == Service::ReadOnly {
+            return self.forget_sessions(&expired);
+        }
         for session in expired {
             debug!(%session, "a session expired");
             let close = Internal::CloseSession {
@@ -488,7 +498,10 @@ impl Node {
 
     /// Whether the tree is free to be imaged for the own disk, and everything in it stands.
     fn may_image(&self) -> bool {
-        let free = |member: &Membership| member.service != Service::None && member.copies.is_idle();
+        let free = |member: &Membership| {
+            let led = !matches!(member.service, Service::None | Service::ReadOnly);
+            led && member.copies.is_idle()
+        };
         self.member.as_deref().is_none_or(free)
     }
 

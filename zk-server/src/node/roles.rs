@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tracing::{info, warn};
 use zk_proto::{Epoch, Zxid};
-use zk_zab::{Input, LinkId, Standing, Time};
+use zk_zab::{Input, LinkId, Standing, Time, condense};
 
 impl Node {
     pub(super) fn service(&self) -> Service {
@@ -42,20 +42,22 @@ impl Node {
             PeerEvent::DialFailed { to } => self.inputs.push_back(Input::DialFailed { to }),
             PeerEvent::Received {
                 link,
-                messages,
+                mut messages,
                 credit: _given_back,
             } => {
                 let replica = Arc::clone(&self.replica);
                 let ensemble = replica.config().ensemble.as_ref();
-                for message in messages {
+                for message in &messages {
                     if let Some(ensemble) = ensemble
-                        && self.membership().note_received(link, &message, ensemble)
+                        && self.membership().note_received(link, message, ensemble)
                     {
                         self.tell_rank();
                     }
-                    count_received(replica.metrics(), &message);
-                    self.inputs.push_back(Input::Received { link, message });
+                    count_received(replica.metrics(), message);
                 }
+                condense(&mut messages);
+                let received = |message| Input::Received { link, message };
+                self.inputs.extend(messages.into_iter().map(received));
             }
             PeerEvent::SnapshotLoaded { link, zxid, tree } => {
                 if !self.membership().peers.has(link) {
@@ -144,6 +146,7 @@ impl Node {
         self.stop_serving();
         let member = self.membership();
         member.leading = standing == Standing::Leading;
+        member.looking_since = matches!(standing, Standing::Looking(_)).then_some(now);
         member.leader = match standing {
             Standing::Following(leader) | Standing::Observing(leader) => Some(leader),
             Standing::Looking(_) | Standing::Leading => None,
@@ -198,6 +201,9 @@ impl Node {
         let member = self.membership();
         let rank = match member.service {
             Service::None => Rank::Nobody,
+            Service::ReadOnly => Rank::Reader {
+                since: member.looking_since.unwrap_or(member.since),
+            },
             Service::Leads => Rank::Leader {
                 learners: member.count_learners(),
                 since: member.since,

@@ -21,7 +21,8 @@ pub(super) enum Owner {
 /// The table of live sessions: those connected here, and, where this server leads or is alone, all of them.
 pub(crate) struct LiveSessions {
     ids: SessionIds,
-    /// Every session of the tree that is not being closed; none while another server leads.
+    /// Every session of the tree that is not being closed, or those that are known here alone; none while another
+    /// server leads.
     registry: Option<Registry<Owner>>,
     touches: Touches,
     voices: HashMap<SessionId, Voice, foldhash::fast::RandomState>,
@@ -75,6 +76,13 @@ impl LiveSessions {
         self.rest();
         self.skip_past(tree);
         self.touches = Touches::new(now);
+    }
+
+    /// Nobody decides with this server: only those who come now have sessions, and only here.
+    pub(super) fn stand_alone(&mut self, tree: &Tree, tick: Duration, now: Time) {
+        self.rest();
+        self.skip_past(tree);
+        self.registry = Some(Registry::new(tick, [], now));
     }
 
     /// Nobody is served any more.

@@ -5,7 +5,8 @@ use super::{Key, jvm, parsed, passed};
 
 const NO_TLS: &str = "this release has no TLS; remove the key, and protect the port by a private \
                       network or a TLS proxy";
-const NO_LOCAL: &str = "every session of this server is known to all members";
+const NO_LOCAL: &str =
+    "every session of this server is known to all members, but for those of readonlymode.enabled";
 
 #[rustfmt::skip]
 pub(super) const KEYS: &[Key] = &[
@@ -51,7 +52,7 @@ pub(super) const KEYS: &[Key] = &[
     passed("clientTcpKeepAlive", LENIENT, "false", "bool",
         "TCP keep-alive on client sockets"),
     jvm("readonlymode.enabled", LENIENT, "false", "bool",
-        "serve reads while partitioned (also allows the word isro)"),
+        "serve reads while there is no leader (also allows the word isro)"),
     passed("extendedTypesEnabled", LENIENT, "false", "bool",
         "allow nodes with a time to live"),
     passed("emulate353TTLNodes", LENIENT, "false", "bool",

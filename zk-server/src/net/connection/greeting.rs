@@ -39,7 +39,8 @@ impl Connection {
 
     async fn connect(&mut self, request: &ConnectRequest<'_>) -> Result<(), Ended> {
         self.be_admitted(request.session == SessionId::NONE)?;
-        if !self.replica.serves() {
+        let reads = request.read_only == Some(true) && self.replica.serves_reads_alone();
+        if !reads && !self.replica.serves() {
             return Err(Ended::NotServing);
         }
         let here = self.replica.tree().last_zxid();
@@ -58,7 +59,7 @@ impl Connection {
         });
         let response = self.connected().await?;
         let response = ConnectResponse {
-            read_only: request.read_only.map(|_| false),
+            read_only: request.read_only.map(|_| self.replica.serves_reads_alone()),
             ..response
         };
         frame::put_frame(self.front.output(), |out| response.encode(out));

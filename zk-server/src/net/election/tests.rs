@@ -344,16 +344,11 @@ fn ensemble(town: &Town, me: i64) -> Ensemble {
         (*id, member)
     };
     Ensemble {
-        me: id(me),
-        members: town.addresses.iter().map(member).collect(),
-        groups: BTreeMap::new(),
-        weights: BTreeMap::new(),
         patience: Patience {
             dial: SOON,
             ..Patience::default()
         },
-        leader_serves: true,
-        listen_on_all: false,
+        ..Ensemble::new(id(me), town.addresses.iter().map(member).collect())
     }
 }
 

@@ -109,9 +109,13 @@ impl Outbox {
             return Err(Overflow);
         }
         waiting.bytes += item.cost();
+        let is_first = waiting.items.is_empty();
         waiting.items.push_back(item);
         drop(waiting);
-        self.changed.notify_one();
+        // The writer waits only when there is nothing, so only what ends that is worth a word.
+        if is_first {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -144,11 +148,8 @@ impl Outbox {
     }
 
     fn take(&self, out: &mut BytesMut) -> bool {
-        while out.len() < WRITE_AT_ONCE {
-            // Encoding may take a while: the loop does not wait for it.
-            let Some(item) = self.pop() else {
-                break;
-            };
+        // Encoding may take a while: the loop does not wait for it.
+        for item in self.pop_for_one_write() {
             match item {
                 Item::Message(message) => message.encode(out),
                 Item::Raw(bytes) => out.put_slice(&bytes),
@@ -157,11 +158,18 @@ impl Outbox {
         !out.is_empty()
     }
 
-    fn pop(&self) -> Option<Item> {
+    fn pop_for_one_write(&self) -> Vec<Item> {
         let mut waiting = self.lock();
-        let item = waiting.items.pop_front()?;
-        waiting.bytes -= item.cost();
-        Some(item)
+        let mut bytes = 0;
+        let fits = |item: &&Item| {
+            let begins_within = bytes < WRITE_AT_ONCE;
+            bytes += item.cost();
+            begins_within
+        };
+        let count = waiting.items.iter().take_while(fits).count();
+        let items: Vec<_> = waiting.items.drain(..count).collect();
+        waiting.bytes -= items.iter().map(Item::cost).sum::<usize>();
+        items
     }
 }
 

@@ -4,7 +4,7 @@
 mod support;
 
 use super::*;
-use crate::config::peers::{Ensemble, Member, Patience, PeerAddress, Role};
+use crate::config::peers::{Ensemble, Member, PeerAddress, Role};
 use crate::replica::Rank;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,20 +46,7 @@ impl Trio {
             .zip(roles)
             .map(|(id, role)| (ServerId::new(id), member(id, *role)))
             .collect();
-        let ensemble = |me| Ensemble {
-            me,
-            members: members.clone(),
-            groups: BTreeMap::new(),
-            weights: BTreeMap::new(),
-            patience: Patience {
-                init_limit: 20,
-                sync_limit: 10,
-                longest_notification: Duration::from_secs(1),
-                ..Patience::default()
-            },
-            leader_serves: true,
-            listen_on_all: false,
-        };
+        let ensemble = |me| Ensemble::in_process(me, members.clone());
         let mut trio = Self {
             dirs: BTreeMap::new(),
             ensembles: BTreeMap::new(),

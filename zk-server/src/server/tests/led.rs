@@ -3,7 +3,6 @@
 use super::*;
 use crate::config::peers::{Ensemble, Member, Patience, PeerAddress, Role};
 use bytes::{Bytes, BytesMut};
-use std::collections::BTreeMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use zk_proto::{Epoch, ServerId, Zxid};
@@ -41,21 +40,13 @@ pub(super) fn ensemble(me: ServerId, ports: [[u16; 2]; 2]) -> Ensemble {
         (id, member)
     });
     Ensemble {
-        me,
-        members: members.into(),
-        groups: BTreeMap::new(),
-        weights: BTreeMap::new(),
         patience: Patience {
             init_limit: 10,
             sync_limit: 5,
-            connect_limit: None,
-            dial: Duration::from_secs(5),
-            redial: Duration::from_millis(100),
-            shortest_notification: Duration::from_millis(200),
             longest_notification: Duration::from_secs(1),
+            ..Patience::default()
         },
-        leader_serves: true,
-        listen_on_all: false,
+        ..Ensemble::new(me, members.into())
     }
 }
 

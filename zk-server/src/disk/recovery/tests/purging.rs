@@ -34,7 +34,7 @@ fn purge_counts_no_snapshot_that_a_start_would_refuse() {
         keep: 2,
         low_space: 0,
     };
-    let plan = purge(&files, &dirs, retention, None, limits, &Leave::default()).unwrap();
+    let (plan, _) = purge(&files, &dirs, retention, None, limits, &Leave::default()).unwrap();
     assert_eq!(
         plan.snapshots,
         ["snapshot.0"],
@@ -71,7 +71,7 @@ fn purge_trusts_no_snapshot_that_it_has_not_read() {
         keep: 2,
         low_space: 0,
     };
-    let plan = purge(
+    let (plan, _) = purge(
         &files,
         &dirs,
         retention,
@@ -112,6 +112,6 @@ fn a_purge_that_is_asked_to_leave_has_removed_nothing() {
     let error = purge(&files, &dirs, retention, None, limits, &leave).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     assert_eq!(files.list(Path::new(DIR)).unwrap(), before);
-    let plan = purge(&files, &dirs, retention, None, limits, &Leave::default()).unwrap();
+    let (plan, _) = purge(&files, &dirs, retention, None, limits, &Leave::default()).unwrap();
     assert_eq!(plan.snapshots.len(), 3);
 }
