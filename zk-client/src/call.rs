@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind};
 use crate::observe;
 use crate::path::strip;
 use crate::session::{Answered, wire_path, wire_path_in};
+use crate::spare;
 use crate::watch::Once;
 use std::fmt;
 use std::future::Future;
@@ -101,7 +102,7 @@ impl<T> Waiting<T> {
             // The driver is gone, with its runtime.
             return Err(Error::new(ErrorKind::Closed { sent: true }, self.op, None));
         };
-        (self.finish)(response.outcome, &self.root).map_err(|kind| {
+        let finished = (self.finish)(response.outcome, &self.root).map_err(|kind| {
             let path = if let ErrorKind::Multi { index, .. } = kind {
                 wire_path_in(&response.frame, index)
             } else {
@@ -109,7 +110,9 @@ impl<T> Waiting<T> {
             };
             let path = path.map(|path| strip(&self.root, &path).into());
             Error::new(kind, self.op, path)
-        })
+        });
+        spare::give_back(response.frame);
+        finished
     }
 }
 

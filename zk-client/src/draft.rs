@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::observe;
 use crate::path::{IntoPath, parts};
 use crate::session::{self, WatchWish};
+use crate::spare;
 use crate::watch::{Inbox, Once, Subscription, Watch, WatchKind};
 use bytes::BufMut;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ impl<'a> Draft<'a> {
     /// A request without a path.
     pub(crate) fn bare(client: &'a Client, op: OpCode, room: usize) -> Self {
         let head = frame::LENGTH_WORD + RequestHeader::WIRE_LEN;
-        let mut frame = Vec::with_capacity(head + room);
+        let mut frame = spare::take(head + room);
         frame.put_u32(0);
         RequestHeader {
             xid: Xid::INTERNAL,

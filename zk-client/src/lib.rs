@@ -39,6 +39,7 @@
 //! | `call`, `draft` | [`Call`]: a call as a future; a request being written |
 //! | `watch` | [`Once`], [`Watch`]; the table of watches (pure) |
 //! | `session` | the session's decisions (pure): xids, pings, deadlines, re-arming, expiry |
+//! | `spare` | frames that are used again |
 //! | `driver`, `janitor` | the sockets; deletes what creates that were given up left |
 //! | `follow` | follows the ensemble as its members change |
 //! | [`clock`] | monotonic time that counts suspends, and points in it |
@@ -93,6 +94,7 @@ mod path;
 mod protect;
 pub mod security;
 mod session;
+mod spare;
 pub mod subtree;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -5,7 +5,11 @@ mod common;
 
 use common::PATIENCE;
 use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake};
 use std::time::Duration;
+use zk_client::clock::Time;
 use zk_client::testkit::{Direction, FaultProxy, TestServer, Which, end_session};
 use zk_client::{
     Builder, Client, ErrorKind, EventType, OnExpiry, OnceEvent, Outcome, SessionTicket, State,
@@ -115,15 +119,21 @@ async fn a_protected_create_whose_reply_is_lost_leaves_one_node() {
     let other = direct(&server).await;
     let client = builder(&proxy).connect().await.unwrap();
     client.create("/locks", "").await.unwrap();
-    for _ in 0..5 {
-        proxy.drop_reply(Which::To(OpCode::Create));
+    for with_stat in [true, false, true, false, true] {
         let create = client
             .create("/locks/n-", "")
             .protected()
             .sequential()
             .ephemeral();
-        let (path, stat) = create.with_stat().await.unwrap();
-        assert_eq!(Some(stat.ephemeral_owner), client.session_id());
+        let path = if with_stat {
+            proxy.drop_reply(Which::To(OpCode::Create2));
+            let (path, stat) = create.with_stat().await.unwrap();
+            assert_eq!(Some(stat.ephemeral_owner), client.session_id());
+            path
+        } else {
+            proxy.drop_reply(Which::To(OpCode::Create));
+            create.await.unwrap()
+        };
         let names = other.children("/locks").await.unwrap();
         assert_eq!(names, [path.strip_prefix("/locks/").unwrap()]);
         client.delete(path).await.unwrap();
@@ -131,6 +141,21 @@ async fn a_protected_create_whose_reply_is_lost_leaves_one_node() {
     assert_eq!(proxy.tally().faults(), 5);
     client.close().await;
     other.close().await;
+}
+
+#[tokio::test]
+async fn a_protected_create_is_one_request_when_nothing_goes_wrong() {
+    let (_server, proxy) = behind_a_proxy().await;
+    let client = builder(&proxy).connect().await.unwrap();
+    let path = client.create("/a-", "").protected().await.unwrap();
+    let create = client.create("/b-", "data").protected().ephemeral();
+    let (_, stat) = create.with_stat().await.unwrap();
+    assert_eq!(stat.data_length, 4);
+    let tally = proxy.tally();
+    let asked = [OpCode::Create, OpCode::Create2, OpCode::Exists].map(|op| tally.requests(op));
+    assert_eq!(asked, [1, 1, 0], "the stat is in the reply");
+    assert!(client.exists(path).await.unwrap().is_some());
+    client.close().await;
 }
 
 #[tokio::test]
@@ -410,6 +435,41 @@ async fn the_deadline_moves_with_what_the_leader_acknowledged_alone() {
     let margin = client.session_timeout() / 3;
     assert!(until >= before + (client.session_timeout() - margin));
     assert!(until <= client.clock().now() + (client.session_timeout() - margin));
+    client.close().await;
+}
+
+/// What a client says of itself in the moment in which a call is answered.
+struct AtTheAnswer {
+    client: Client,
+    seen: Mutex<Option<(Option<Time>, usize)>>,
+}
+
+impl Wake for AtTheAnswer {
+    #[expect(clippy::unwrap_used, reason = "a test's")]
+    fn wake(self: Arc<Self>) {
+        let seen = (self.client.alive_until(), self.client.pending());
+        *self.seen.lock().unwrap() = Some(seen);
+    }
+}
+
+#[tokio::test]
+async fn whoever_sees_an_answer_sees_the_deadline_it_moved_and_the_room_it_left() {
+    let (_server, proxy) = behind_a_proxy().await;
+    let client = builder(&proxy).connect().await.unwrap();
+    let at_first = client.alive_until();
+    let answer = Arc::new(AtTheAnswer {
+        client: client.clone(),
+        seen: Mutex::new(None),
+    });
+    let mut sync = client.sync("/").send();
+    let waker = Arc::clone(&answer).into();
+    let polled = Pin::new(&mut sync).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending(), "nothing was written yet");
+    client.exists("/").await.unwrap();
+    let (until, pending) = answer.seen.lock().unwrap().unwrap();
+    assert!(until > at_first, "{until:?} is not behind {at_first:?}");
+    assert_eq!(pending, 1, "the other call alone");
+    sync.await.unwrap();
     client.close().await;
 }
 

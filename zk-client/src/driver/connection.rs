@@ -140,6 +140,10 @@ impl Core {
         if let Some(why) = self.hangup {
             return Poll::Ready(Broken::Hangup(why));
         }
+        if self.pace.waits() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let written = self.poll_write(connection, now, cx);
         self.settle();
         let (queued, in_flight) = self.session.load();

@@ -2,6 +2,7 @@
 //! effects go.
 
 use super::orphans::{Orphans, orphan_of};
+use super::pace::Pace;
 use super::{Command, ReplySlot, Response, Status};
 use crate::clock::{Clock, Time};
 use crate::observe::Metrics;
@@ -31,6 +32,7 @@ pub(crate) struct Core {
     orphans: Orphans,
     status: Arc<Status>,
     load: Arc<super::Load>,
+    pub(super) pace: Pace,
     timer: Pin<Box<Sleep>>,
     /// What the timer is set to.
     armed: Option<Time>,
@@ -65,6 +67,7 @@ impl Core {
             orphans: parts.orphans,
             status: parts.status,
             load: parts.load,
+            pace: Pace::default(),
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
             armed: None,
             hangup: None,
@@ -105,7 +108,10 @@ impl Core {
             match self.commands.poll_recv_many(cx, &mut batch, BATCH) {
                 Poll::Pending => break,
                 Poll::Ready(0) => self.abandon(now),
-                Poll::Ready(_) => batch.drain(..).for_each(|command| self.on_command(command)),
+                Poll::Ready(count) => {
+                    self.pace.on_calls(count);
+                    batch.drain(..).for_each(|command| self.on_command(command));
+                }
             }
         }
         self.batch = batch;
@@ -184,8 +190,11 @@ impl Core {
         step(&mut self.session, &mut self.effects)
     }
 
-    /// Carries effects to whom they concern.
+    /// Carries effects to whom they concern. Who sees an answer sees what it proves as well: the deadline moves
+    /// before anybody is woken.
     pub(crate) fn settle(&mut self) {
+        self.status
+            .on_turn(self.session.last_zxid(), self.session.alive_until());
         let mut effects = std::mem::take(&mut self.effects);
         for effect in effects.drain(..) {
             match effect {
@@ -198,6 +207,7 @@ impl Core {
                     if let Some(op) = crate::session::op_of(&frame) {
                         self.metrics.request(op, took, outcome.as_ref().err());
                     }
+                    self.pace.on_answer();
                     let response = Response { outcome, frame };
                     if let Err(unheard) = slot.send(response)
                         && let Some(orphan) = orphan_of(&unheard)
@@ -214,8 +224,6 @@ impl Core {
             }
         }
         self.effects = effects;
-        self.status
-            .on_turn(self.session.last_zxid(), self.session.alive_until());
         self.load.announce();
     }
 

@@ -1,14 +1,15 @@
 //! The only place with sockets: one task per session, which carries commands and bytes to the session's decisions
 //! and their effects back. It decides nothing about the protocol.
 //!
-//! A turn, on every wake-up: take all commands; read what has arrived; look at the time; write what may be
-//! written, many requests in one write; answer. Nothing is locked on the way of a request: it comes through a
+//! A turn, on every wake-up: take all commands; read what has arrived; answer; look at the time; write what may be
+//! written, many requests in one write. Nothing is locked on the way of a request: it comes through a
 //! queue and is answered through a slot of its own.
 
 mod connect;
 mod connection;
 mod core;
 mod orphans;
+mod pace;
 mod status;
 mod watchman;
 
@@ -55,18 +56,26 @@ impl ReplySlot {
         }
     }
 
-    /// Answers, or hands the answer back if nobody waits.
+    /// Answers, or hands the answer back if nobody waits. Its place is free before anybody can hear the answer:
+    /// who calls again at once finds room.
     pub(crate) fn send(mut self, response: Response) -> Result<(), Response> {
-        match self.sender.take() {
+        match self.leave() {
             Some(sender) => sender.send(response),
             None => Err(response),
         }
+    }
+
+    /// Gives its place back, once.
+    fn leave(&mut self) -> Option<oneshot::Sender<Response>> {
+        let sender = self.sender.take()?;
+        self.load.leave(1, self.bytes);
+        Some(sender)
     }
 }
 
 impl Drop for ReplySlot {
     fn drop(&mut self) {
-        self.load.leave(1, self.bytes);
+        drop(self.leave());
     }
 }
 

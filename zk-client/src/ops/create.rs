@@ -19,7 +19,7 @@ fn path(outcome: Result<Answered, ErrorKind>, root: &str) -> Result<String, Erro
     Ok(strip(root, &path).to_owned())
 }
 
-fn path_and_stat(
+pub(super) fn path_and_stat(
     outcome: Result<Answered, ErrorKind>,
     root: &str,
 ) -> Result<(String, Stat), ErrorKind> {
@@ -212,7 +212,7 @@ impl<'a> Create<'a> {
         if self.draft.error.is_none() && (self.wish.parents || self.wish.protected) {
             self.remember();
             if self.wish.protected {
-                return super::protected::create(self, of_protected);
+                return super::protected::create(self, with_stat, of_protected);
             }
             return with_parents(self, with_stat, finish);
         }

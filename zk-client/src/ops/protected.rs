@@ -1,8 +1,8 @@
 //! Creates that survive the loss of their reply (recipes 1.1): found again by a prefix nobody else has, adopted
 //! only where they belong to the present session, deleted where nobody wants them any more.
 
-use super::create::{Create, Wish, head, make_parents, send_once};
-use crate::call::Call;
+use super::create::{Create, Wish, head, make_parents, path_and_stat, send_once};
+use crate::call::{Call, Finish};
 use crate::client::Client;
 use crate::driver::{Orphan, Orphans};
 use crate::error::{Error, ErrorKind, Outcome};
@@ -67,6 +67,7 @@ fn path_alone(
 /// A create in several steps, the first of which is sent now.
 pub(super) fn create<T: Send + 'static>(
     create: Create<'_>,
+    with_stat: bool,
     finish: fn((String, Stat)) -> T,
 ) -> Call<T> {
     let client = create.draft.client.clone();
@@ -80,6 +81,7 @@ pub(super) fn create<T: Send + 'static>(
         path,
         data,
         timeout,
+        with_stat,
     };
     let attempt = Attempt::new(&steps.client, &steps.path);
     let first = steps.send(&attempt);
@@ -92,13 +94,20 @@ struct Steps {
     path: String,
     data: Vec<u8>,
     timeout: Option<Duration>,
+    /// Whether the caller wants the stat, which the reply then has as well.
+    with_stat: bool,
 }
 
 impl Steps {
     fn send(&self, attempt: &Attempt) -> Call<(String, Stat)> {
         let mut draft = head(&self.client, &attempt.path(), &self.data);
         draft.timeout = self.timeout;
-        send_once(draft, &self.wish, false, path_alone)
+        let finish: Finish<_> = if self.with_stat {
+            path_and_stat
+        } else {
+            path_alone
+        };
+        send_once(draft, &self.wish, self.with_stat, finish)
     }
 
     async fn run(
@@ -108,10 +117,9 @@ impl Steps {
     ) -> Result<(String, Stat), Error> {
         loop {
             let error = match call.await {
-                Ok((path, _)) => {
-                    let found = self.with_stat(path).await?;
+                Ok(created) => {
                     attempt.armed = false;
-                    return Ok(found);
+                    return Ok(created);
                 }
                 Err(error) => error,
             };
@@ -137,13 +145,6 @@ impl Steps {
             attempt = Attempt::new(&self.client, &self.path);
             call = self.send(&attempt);
         }
-    }
-
-    /// The stat, if the caller asked for one: a protected create does not get it from the reply, since it may have
-    /// to do without.
-    async fn with_stat(&self, path: String) -> Result<(String, Stat), Error> {
-        let stat = self.client.exists(&path).timeout(self.timeout).await?;
-        Ok((path, stat.unwrap_or_default()))
     }
 
     /// Looks for what an attempt without an answer has left. A node of an earlier session is not ours any more: it

@@ -54,8 +54,8 @@ impl<C: Slot> Session<C> {
     }
 
     fn fill_close(&mut self, now: Time, out: &mut BytesMut) {
-        let sent = (self.flight.iter()).any(|flight| matches!(flight.sent, Sent::Close));
-        if self.closing.is_none() || sent {
+        let is_close = |flight: &Flight<C>| matches!(flight.sent, Sent::Close);
+        if self.closing.is_none() || self.flight.iter().any(is_close) {
             return;
         }
         let xid = self.number();

@@ -142,7 +142,14 @@ impl Ledger {
                     self.arm(watcher, path, false, zxid);
                 }
             }
-            Asked::Watch(path, watcher) => self.arm(watcher, path, true, zxid),
+            Asked::Watch(path, watcher) => {
+                let missed = log.changed_behind(id, path, zxid) && !self.early.contains(&watcher);
+                assert!(
+                    !missed,
+                    "P11: watcher {watcher} was not told of what its own session changed behind it"
+                );
+                self.arm(watcher, path, true, zxid);
+            }
             Asked::Sync => {}
         }
     }
@@ -258,10 +265,16 @@ impl Ledger {
         self.watchers.values().filter(deaf).count()
     }
 
-    pub(super) fn is_armed(&self, path: usize) -> bool {
-        self.watchers
-            .values()
-            .any(|watcher| watcher.path == path && watcher.lasting)
+    /// A lasting watcher of this node.
+    pub(super) fn lasting(&self, path: usize) -> Option<u64> {
+        let mut watchers = self.watchers.iter();
+        let found = watchers.find(|(_, watcher)| watcher.path == path && watcher.lasting);
+        found.map(|(id, _)| *id)
+    }
+
+    /// A watcher goes away; it hears nothing more.
+    pub(super) fn drop_watcher(&mut self, id: u64) {
+        self.watchers.remove(&id);
     }
 
     /// At the end of the day: each verdict was true, and nothing was done twice or out of order (P3, P9).

@@ -5,41 +5,35 @@
 //! What the day has: servers that lag, and servers that are cut off from their leader and answer pings all the same,
 //! so that only what the leader has said proves that the session lives; transactions with several events, of which a
 //! cut connection tells some; connections nobody hears the end of; a machine that is suspended; calls that time out;
-//! and an evening without faults, after which every watch has heard of a change.
+//! watchers that are dropped and come again; a server that gives another session where the one asked for is over; and
+//! an evening without faults, after which every watch has heard of a change.
 //!
 //! Time hops from one event to the next. A seed repeats the day bit for bit: the hash over all that was said and
 //! decided is the same.
 
 mod checks;
+mod faults;
 mod model;
+mod network;
+mod work;
 
-use super::call::frame_of;
-use super::{Call, Effect, OnExpiry, Session, Settings, Slot, State, WatchWish};
+use super::{OnExpiry, Session, Settings};
 use crate::clock::Time;
 use crate::hosts::Chance;
-use crate::watch::{SubscriptionId, WatchKind};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 use checks::{Asked, Counts, Ledger};
-use model::{Author, Door, Ensemble, PATHS, SERVERS, Said};
+use model::{Author, Door, Ensemble, PATHS, SERVERS};
+use network::Link;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
-use zk_proto::{AddWatchMode, Request, SessionId, frame};
+use work::Waiter;
+use zk_proto::{Request, SessionId};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const SESSION_TIMEOUT: Duration = Duration::from_secs(6);
 /// Without faults, before the day is judged.
 const EVENING: Duration = Duration::from_secs(120);
-
-/// The number of a call, which waits for its answer for ever.
-#[derive(Debug)]
-struct Waiter(u64);
-
-impl Slot for Waiter {
-    fn is_abandoned(&self) -> bool {
-        false
-    }
-}
 
 #[derive(Debug)]
 enum Event {
@@ -55,20 +49,6 @@ enum Event {
     Fault,
     /// The client's machine sees its connection end.
     Cut,
-}
-
-/// The client's end of one connection, and the way between.
-#[derive(Debug)]
-struct Link {
-    number: u64,
-    greeted: bool,
-    /// Frames keep their order: none arrives before these.
-    up_free: Time,
-    down_free: Time,
-    /// Both ways lead nowhere, and nobody says so.
-    lost: bool,
-    /// The way to the client leads nowhere: what it asks is done, and it never hears of it.
-    deaf: bool,
 }
 
 struct World {
@@ -90,8 +70,10 @@ struct World {
     asleep_until: Time,
     evening: bool,
     hash: u64,
-    /// The session the client believes to have.
+    /// The session the client was told to have.
     told: SessionId,
+    /// How many it was told to have lost.
+    lost: u64,
     /// When the session last looked at the time, and how often again.
     looked_at: Time,
     looks: u32,
@@ -129,6 +111,7 @@ impl World {
             evening: false,
             hash: 0xcbf2_9ce4_8422_2325,
             told: SessionId::NONE,
+            lost: 0,
             looked_at: Time::default(),
             looks: 0,
             expired: 0,
@@ -242,167 +225,6 @@ impl World {
         self.ensemble.log.append(changed, Author::Other);
     }
 
-    fn connect(&mut self) {
-        if self.link.is_some() {
-            return;
-        }
-        if self.now < self.closed_until {
-            self.later(500, Event::Connect);
-            return;
-        }
-        self.links += 1;
-        let server = self.chance.below(SERVERS);
-        self.door = Some(Door::new(self.links, server));
-        self.link = Some(Link {
-            number: self.links,
-            greeted: false,
-            up_free: self.now,
-            down_free: self.now,
-            lost: false,
-            deaf: false,
-        });
-        let greeting = self.session.greet(self.now);
-        self.send(&mut BytesMut::from(&greeting[..]));
-    }
-
-    /// One fact for the session, then all its consequences, then all it has to say.
-    fn step(&mut self, fact: impl FnOnce(&mut Session<Waiter>, Time, &mut Vec<Effect<Waiter>>)) {
-        let mut out = Vec::new();
-        fact(&mut self.session, self.now, &mut out);
-        self.drain(out);
-        let mut bytes = BytesMut::new();
-        if self.link.is_some() {
-            self.session.fill(self.now, &mut bytes);
-        }
-        self.send(&mut bytes);
-    }
-
-    fn drain(&mut self, effects: Vec<Effect<Waiter>>) {
-        let mut over = false;
-        let mut given_up = Vec::new();
-        for effect in effects {
-            self.note(&effect);
-            match effect {
-                Effect::Answer { slot, outcome, .. } => {
-                    let watcher = self.ledger.on_answer(&self.ensemble.log, slot.0, &outcome);
-                    given_up.extend(watcher);
-                }
-                Effect::Notify(id, item) => self.ledger.on_notify(&self.ensemble.log, id, &item),
-                Effect::State(State::Connected { session, .. }) => self.told = session,
-                Effect::State(State::Lost { .. }) => {
-                    let lives = self.ensemble.knows(self.told);
-                    assert!(!lives, "a session that lives is said to be lost");
-                }
-                Effect::State(State::Suspended { .. } | State::Closed) => {}
-                Effect::Hangup(_) => over = true,
-            }
-        }
-        // Whoever asked for a watch and did not get it drops the watcher.
-        for id in given_up {
-            self.session.unwatch(SubscriptionId(id));
-        }
-        if over {
-            self.hang_up();
-        }
-    }
-
-    /// The client knows that its connection is gone.
-    fn hang_up(&mut self) {
-        if self.link.take().is_some() {
-            let mut out = Vec::new();
-            self.session.on_lost(self.now, &mut out);
-            self.later(300, Event::Connect);
-            self.drain(out);
-        }
-    }
-
-    /// The client's bytes on their way.
-    fn send(&mut self, bytes: &mut BytesMut) {
-        while let Ok(Some(len)) = frame::payload_len(bytes, usize::MAX) {
-            bytes.advance(frame::LENGTH_WORD);
-            let payload = bytes.split_to(len).freeze();
-            self.note(&payload);
-            let latency = self.millis(20);
-            let now = self.now;
-            let Some(link) = self.link.as_mut().filter(|link| !link.lost) else {
-                continue;
-            };
-            link.up_free = link.up_free.max(now + latency);
-            let (arrival, number) = (link.up_free, link.number);
-            self.at(arrival, Event::ToServer(number, payload));
-        }
-    }
-
-    /// The server's bytes on their way.
-    fn reply(&mut self, number: u64, mut bytes: BytesMut, close: bool) {
-        while let Ok(Some(len)) = frame::payload_len(&bytes, usize::MAX) {
-            bytes.advance(frame::LENGTH_WORD);
-            let payload = bytes.split_to(len).freeze();
-            self.deliver(number, Event::ToClient(number, payload));
-        }
-        if close {
-            self.door = None;
-            self.deliver(number, Event::Closed(number));
-        }
-    }
-
-    fn deliver(&mut self, number: u64, event: Event) {
-        let latency = self.millis(20);
-        let now = self.now;
-        let link = self.link.as_mut();
-        if let Some(link) = link.filter(|link| link.number == number && !link.lost && !link.deaf) {
-            link.down_free = link.down_free.max(now + latency);
-            let arrival = link.down_free;
-            self.at(arrival, event);
-        }
-    }
-
-    fn on_server(&mut self, number: u64, payload: &[u8]) {
-        let Some(mut door) = self.door.take_if(|door| door.number == number) else {
-            return;
-        };
-        let said = if door.is_new() {
-            self.ensemble.greet(self.now, &mut door, payload)
-        } else {
-            self.ensemble.serve(self.now, &mut door, payload)
-        };
-        self.door = Some(door);
-        match said {
-            Said::Frames(bytes) => self.reply(number, bytes, false),
-            Said::Close(bytes) => self.reply(number, bytes, true),
-        }
-    }
-
-    fn on_client(&mut self, number: u64, payload: &Bytes) {
-        let Some(link) = self.link.as_mut().filter(|link| link.number == number) else {
-            return;
-        };
-        if link.greeted {
-            self.step(|session, now, out| session.on_frame(now, payload, out).unwrap());
-            return;
-        }
-        link.greeted = true;
-        self.step(|session, now, out| {
-            if session.on_greeting(now, payload, out).unwrap() {
-                session.begin(now, out);
-            }
-        });
-    }
-
-    fn apply(&mut self, server: usize, through: i64) {
-        let mut out = BytesMut::new();
-        let several = self
-            .ensemble
-            .apply(self.now, server, through, self.door.as_mut(), &mut out);
-        if several && !self.evening && self.chance.below(4) == 0 {
-            // The connection ends while they are on their way: some may have been told, some not.
-            self.later(20, Event::Cut);
-        }
-        if let Some(number) = self.door.as_ref().map(|door| door.number) {
-            self.reply(number, out, false);
-        }
-    }
-
     fn expire(&mut self) {
         for id in self.ensemble.expire(self.now) {
             self.expired += 1;
@@ -417,113 +239,6 @@ impl World {
             }
         }
         self.later(1000, Event::Expire);
-    }
-
-    fn call(&mut self, request: &Request<'_>, asked: Asked, watch: Option<(u64, WatchKind)>) {
-        let id = self.next_call;
-        self.next_call += 1;
-        let mut call = Call::new(request.op(), frame_of(request), Some(Waiter(id)));
-        call.watch = watch.map(|(id, kind)| WatchWish {
-            id: SubscriptionId(id),
-            kind,
-            dropped: false,
-        });
-        if !self.evening && self.chance.below(4) == 0 {
-            call.deadline = Some(self.now + Duration::from_secs(2));
-        }
-        self.ledger.on_call(id, asked, call.deadline);
-        self.step(|session, _, out| session.call(call, out));
-    }
-
-    /// A burst of calls of all kinds.
-    fn work(&mut self) {
-        for _ in 0..=self.chance.below(12) {
-            let at = self.chance.below(PATHS.len());
-            self.call_at(at);
-        }
-        self.later(12_000, Event::Work);
-    }
-
-    fn call_at(&mut self, at: usize) {
-        let path = PATHS[at];
-        let watcher = self.next_watcher;
-        match self.chance.below(8) {
-            0..=2 => {
-                let data = self.next_call.to_string();
-                let set = Request::SetData {
-                    path: path.into(),
-                    data: Some(data.as_bytes()),
-                    version: -1,
-                };
-                self.call(&set, Asked::Set(at), None);
-            }
-            3 => self.call(&Request::Sync { path: path.into() }, Asked::Sync, None),
-            4 => {
-                self.next_watcher += 1;
-                let get = Request::GetData {
-                    path: path.into(),
-                    watch: true,
-                };
-                let asked = Asked::Get(at, Some(watcher));
-                self.call(&get, asked, Some((watcher, WatchKind::Data)));
-            }
-            5 if !self.ledger.is_armed(at) => {
-                self.next_watcher += 1;
-                let add = Request::AddWatch {
-                    path: path.into(),
-                    mode: AddWatchMode::Persistent,
-                };
-                let asked = Asked::Watch(at, watcher);
-                self.call(&add, asked, Some((watcher, WatchKind::Persistent)));
-            }
-            _ => {
-                let get = Request::GetData {
-                    path: path.into(),
-                    watch: false,
-                };
-                self.call(&get, Asked::Get(at, None), None);
-            }
-        }
-    }
-
-    fn fault(&mut self) {
-        if self.evening {
-            return;
-        }
-        match self.chance.below(8) {
-            // The end is heard at once by the client; what is on its way may still arrive.
-            0 | 1 => self.hang_up(),
-            2 => {
-                self.door = None;
-                self.hang_up();
-            }
-            3 => {
-                if let Some(link) = &mut self.link {
-                    link.lost = true;
-                }
-            }
-            4 => {
-                if let Some(link) = &mut self.link {
-                    link.deaf = true;
-                }
-            }
-            5 => {
-                self.closed_until = self.now + self.millis(15_000);
-                self.door = None;
-                self.hang_up();
-            }
-            // Who sleeps already does not wake earlier by it: what has arrived keeps its order.
-            6 => {
-                let until = self.now + self.millis(10_000);
-                self.asleep_until = self.asleep_until.max(until);
-            }
-            _ => {
-                let server = self.chance.below(SERVERS);
-                let until = self.now + self.millis(8000);
-                self.ensemble.isolate(server, until);
-            }
-        }
-        self.later(120_000, Event::Fault);
     }
 
     /// The last hours without faults, and a change of every node: everyone hears of it.

@@ -17,6 +17,8 @@ use zk_proto::{
 /// Nodes that exist for ever.
 pub(super) const PATHS: [&str; 6] = ["/a", "/b", "/c", "/d", "/e", "/f"];
 pub(super) const SERVERS: usize = 3;
+/// This one opens another session where the one asked for is over. None of Apache's does.
+const FORGETFUL: usize = 0;
 
 /// Whose change a transaction is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,21 @@ impl Log {
     /// Whether a node changed after `from`, and not after `through`.
     pub(super) fn changed(&self, path: usize, from: i64, through: i64) -> bool {
         self.last_change(path, through) > from
+    }
+
+    /// Whether a call that was made behind this one has changed a node in a prefix.
+    pub(super) fn changed_behind(&self, call: u64, path: usize, through: i64) -> bool {
+        let known = &self.changes[path];
+        let before = known.partition_point(|&zxid| zxid <= through);
+        let calls = known[..before].iter().rev().filter_map(|&zxid| {
+            let author = self.author(zxid)?;
+            match author {
+                Author::Call(id) => Some(id),
+                Author::Other => None,
+            }
+        });
+        // They were done in the order in which they were made.
+        calls.take(1).any(|id| id > call)
     }
 
     pub(super) fn author(&self, zxid: i64) -> Option<Author> {
@@ -224,6 +241,12 @@ impl Ensemble {
         ended
     }
 
+    /// When a session that lives would end, if nothing more were heard of it.
+    pub(super) fn expires_at(&self, session: SessionId) -> Option<Time> {
+        let known = self.sessions.get(&session.to_wire())?;
+        Some(known.touched + known.timeout)
+    }
+
     /// Whether a session lives.
     pub(super) fn knows(&self, session: SessionId) -> bool {
         self.sessions.contains_key(&session.to_wire())
@@ -237,8 +260,11 @@ impl Ensemble {
             return Said::Close(BytesMut::new());
         }
         let mut out = BytesMut::new();
-        let asked = request.session.to_wire();
-        if asked != 0 && !self.sessions.contains_key(&asked) {
+        let mut asked = request.session.to_wire();
+        let is_over = asked != 0 && !self.sessions.contains_key(&asked);
+        if is_over && door.server == FORGETFUL {
+            asked = 0;
+        } else if is_over {
             frame::put_frame(&mut out, |payload| {
                 ConnectResponse::expired(Some(false)).encode(payload);
             });
