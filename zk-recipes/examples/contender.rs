@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 use zk_client::{Client, ErrorCode, OnExpiry};
-use zk_recipes::{Election, Limit, Mutex, Naming, RwLock, Semaphore};
+use zk_recipes::{
+    Counter, DoubleBarrier, Election, Encoding, Limit, Mutex, Naming, Queue, QueueLayout, RwLock,
+    Semaphore,
+};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -73,6 +76,92 @@ impl Proof {
         Ok(())
     }
 
+    /// Leaves a mark beside the proof; the same one twice is a failure.
+    async fn mark(&self, what: &str, name: &str) -> Result<(), Failure> {
+        let path = format!("{}-{what}/{name}", self.root);
+        self.client.create(path, "").parents().await?;
+        Ok(())
+    }
+
+    /// How many marks there are.
+    async fn marks(&self, what: &str) -> Result<usize, Failure> {
+        let path = format!("{}-{what}", self.root);
+        match self.client.children(path).await {
+            Ok(names) => Ok(names.len()),
+            Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// In together and out together, in a directory for each round: Curator's members and kazoo's lose count of rounds
+    /// that follow each other in one.
+    async fn together(&self, directory: &str, number: u32) -> Result<(), Failure> {
+        let all = contenders()?;
+        let own = std::process::id().to_string();
+        let round = format!("/rounds{directory}/{number}");
+        let barrier = DoubleBarrier::new(&self.client, round, all)?;
+        let (within, without) = (format!("in-{number}"), format!("out-{number}"));
+        self.mark(&within, &own).await?;
+        let inside = barrier.enter().await?;
+        if self.marks(&within).await? != all {
+            return Err("in before all had come".into());
+        }
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        self.mark(&without, &own).await?;
+        inside.leave().await?;
+        if self.marks(&without).await? != all {
+            return Err("out before all had left".into());
+        }
+        Ok(())
+    }
+
+    async fn count(&self, path: &str, encoding: Encoding) -> Result<(), Failure> {
+        Counter::new(&self.client, path, encoding).add(1).await?;
+        Ok(())
+    }
+
+    /// Puts an item and takes one, which nobody else may have taken.
+    async fn pass_on(&self, queue: &Queue, number: u32, claim: bool) -> Result<(), Failure> {
+        queue
+            .push(format!("rust-{}-{number}", std::process::id()))
+            .await?;
+        let taken = if claim {
+            let claimed = queue.claim().await?;
+            let items = claimed.items().to_vec();
+            claimed.done().await?;
+            items
+        } else {
+            queue.take().await?
+        };
+        for item in taken {
+            self.mark("taken", std::str::from_utf8(&item)?).await?;
+        }
+        Ok(())
+    }
+
+    /// Puts items, then works until everybody's are done.
+    async fn work_off(&self, directory: &str, rounds: u32) -> Result<(), Failure> {
+        let queue = Queue::new(&self.client, directory, QueueLayout::CuratorPriority);
+        let queue = queue.claims_at(format!("{}-claims", self.root));
+        for number in 0..rounds {
+            let item = format!("rust-{}-{number}", std::process::id());
+            let priority = i32::try_from(number)? - 5;
+            queue.push_with_priority(item, priority).await?;
+        }
+        let all = contenders()? * usize::try_from(rounds)?;
+        while self.marks("taken").await? < all {
+            match queue.try_claim().await? {
+                Some(claimed) => {
+                    let item = std::str::from_utf8(&claimed.items()[0])?.to_owned();
+                    self.mark("taken", &item).await?;
+                    claimed.done().await?;
+                }
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+        Ok(())
+    }
+
     async fn nobody(&self, below: &str) -> Result<(), Failure> {
         match self.client.children(format!("{}/{below}", self.root)).await {
             Ok(names) if names.is_empty() => Ok(()),
@@ -81,6 +170,11 @@ impl Proof {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// How many processes there are.
+fn contenders() -> Result<usize, Failure> {
+    Ok(std::env::var("CONTENDERS")?.parse()?)
 }
 
 async fn round(proof: &Proof, recipe: &str, directory: &str, number: u32) -> Result<(), Failure> {
@@ -119,7 +213,9 @@ async fn round(proof: &Proof, recipe: &str, directory: &str, number: u32) -> Res
             }
         }
         "semaphore" => {
-            let held = Semaphore::new(client, directory, Limit::Fixed(2))
+            let held = Semaphore::builder(client, directory, Limit::Fixed(2))
+                .naming(naming)
+                .build()
                 .acquire(1)
                 .await?;
             proof.one_of_two().await?;
@@ -139,9 +235,33 @@ async fn round(proof: &Proof, recipe: &str, directory: &str, number: u32) -> Res
             proof.alone().await?;
             leader.resign().await?;
         }
-        _ => return Err(format!("no recipe {recipe}").into()),
+        _ => return shared(proof, recipe, directory, number).await,
     }
     Ok(())
+}
+
+/// A round of what is not held but shared.
+async fn shared(proof: &Proof, recipe: &str, directory: &str, number: u32) -> Result<(), Failure> {
+    let queue = |layout| Queue::new(&proof.client, directory, layout);
+    match recipe {
+        "barrier" => proof.together(directory, number).await,
+        "counter-long" => proof.count(directory, Encoding::Long).await,
+        "counter-int" => proof.count(directory, Encoding::Int).await,
+        "counter-text" => proof.count(directory, Encoding::Text).await,
+        "queue-simple" => {
+            let queue = queue(QueueLayout::Simple);
+            proof.pass_on(&queue, number, false).await
+        }
+        "queue-kazoo" => {
+            let queue = queue(QueueLayout::Kazoo);
+            proof.pass_on(&queue, number, false).await
+        }
+        "queue-locking" => {
+            let queue = queue(QueueLayout::KazooLocking);
+            proof.pass_on(&queue, number, true).await
+        }
+        _ => Err(format!("no recipe {recipe}").into()),
+    }
 }
 
 #[tokio::main]
@@ -160,8 +280,12 @@ async fn main() -> Result<(), Failure> {
         root: proof.clone(),
     };
     let rounds: u32 = rounds.parse()?;
-    for number in 0..rounds {
-        round(&proof, recipe, directory, number).await?;
+    if recipe == "queue-curator" {
+        proof.work_off(directory, rounds).await?;
+    } else {
+        for number in 0..rounds {
+            round(&proof, recipe, directory, number).await?;
+        }
     }
     println!("{rounds} rounds");
     drop(proof);

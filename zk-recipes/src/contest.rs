@@ -99,19 +99,7 @@ impl Contest {
 
     /// Creates a node of this very name, behind a prefix of its own.
     pub(crate) async fn stand(&self, name: &str) -> Result<Presence, Error> {
-        loop {
-            let create = self.client.create(self.path(name), &self.data).ephemeral();
-            let create = create.protected().timeout(None).with_stat();
-            match create.await {
-                Ok((path, stat)) => {
-                    return Ok(Presence::adopt(&self.client, path, &stat, self.policy));
-                }
-                Err(error) if may_try_again(&self.client, &error) => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
+        Presence::stand(&self.client, &self.path(name), &self.data, self.policy).await
     }
 
     /// Who is there; nobody where there is no directory.
@@ -152,7 +140,7 @@ impl Contest {
 
     /// Asks the leader whether the session lives, unless it has said so lately: pings, which is all that somebody who
     /// waits sends, prove nothing, and a hold whose time is over when it begins is none.
-    async fn confirm(&self, presence: &Presence) -> Result<bool, Error> {
+    pub(crate) async fn confirm(&self, presence: &Presence) -> Result<bool, Error> {
         let third = self.client.session_timeout() / 3;
         let left = |until| self.client.clock().until(until);
         while self.client.alive_until().map_or(Duration::ZERO, left) < third {

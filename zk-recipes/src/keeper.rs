@@ -5,7 +5,7 @@ use crate::presence::{Fate, OnSuspension};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, warn};
-use zk_client::{Call, Client, ErrorCode, EventType, Once, OnceEvent, SessionId, State};
+use zk_client::{Call, Client, ErrorCode, EventType, Once, OnceEvent, SessionId, State, Zxid};
 
 /// Between two attempts at the same step; the calls themselves wait while there is no connection.
 pub(crate) const PAUSE: Duration = Duration::from_millis(50);
@@ -25,11 +25,29 @@ pub(crate) enum Command {
 type Outcome = Result<(), Error>;
 type Reply = Option<oneshot::Sender<Outcome>>;
 
+/// Whose a node's name is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Name {
+    /// No other node ever has it.
+    Own,
+    /// Others may, one after the other: ours is the one that this transaction created.
+    Shared(Zxid),
+}
+
+/// A node that is kept.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) path: String,
+    pub(crate) session: SessionId,
+    pub(crate) name: Name,
+}
+
 #[derive(Debug)]
 pub(crate) struct Keeper {
     client: Client,
     path: String,
     session: SessionId,
+    name: Name,
     policy: OnSuspension,
     fate: watch::Sender<Fate>,
 }
@@ -42,17 +60,22 @@ enum Seen {
 }
 
 impl Keeper {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         client: Client,
-        path: String,
-        session: SessionId,
+        node: Node,
         policy: OnSuspension,
         fate: watch::Sender<Fate>,
     ) -> Self {
+        let Node {
+            path,
+            session,
+            name,
+        } = node;
         Self {
             client,
             path,
             session,
+            name,
             policy,
             fate,
         }
@@ -179,6 +202,9 @@ impl Keeper {
     /// Waits for the next thing that happens to the node. Leaves no watch behind when it is dropped.
     async fn look_at_own(&self) -> Seen {
         match self.client.get(&self.path).timeout(None).watch().await {
+            Ok(((_, stat), _)) if matches!(self.name, Name::Shared(made) if made != stat.czxid) => {
+                Seen::Gone
+            }
             Ok(((data, _), changed)) => {
                 if matches!(&data[..], REVOKE | UNLOCK) {
                     self.revoke();
@@ -204,9 +230,29 @@ impl Keeper {
         }
     }
 
-    /// Deletes the node, as often as it takes. Its name is its own, so that no other node can be meant.
+    /// Whether a delete would mean another node of this name.
+    async fn is_anothers(&self) -> Result<bool, zk_client::Error> {
+        let Name::Shared(made) = self.name else {
+            return Ok(false);
+        };
+        let there = self.client.exists(&self.path).timeout(None).await?;
+        let ours = there.is_some_and(|stat| stat.czxid == made);
+        // With its session it goes by itself, and then the name is somebody else's.
+        Ok(!ours || self.client.session_id() != Some(self.session))
+    }
+
+    /// Deletes the node, as often as it takes.
     async fn remove(&self) -> Result<(), Error> {
         loop {
+            match self.is_anothers().await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) if may_try_again(&self.client, &error) => {
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+                Err(_) => return Ok(()),
+            }
             match self.client.delete(&self.path).timeout(None).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.code() == Some(ErrorCode::NoNode) => return Ok(()),

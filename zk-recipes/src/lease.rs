@@ -15,7 +15,7 @@ use zk_client::{Client, ErrorCode};
 /// | guarantee | one holder at a time *as far as the clocks of all machines agree*: it ends by the holder's wall clock, to the second |
 /// | suspension, session's end | nothing: a lease outlives its session |
 /// | cancellation | a lease that is under way is taken or not; the lock meanwhile is let go |
-/// | cost | a lock (5 requests and, if it waits, 2 more), a read, a write |
+/// | cost | a lock (4 requests and, if it waits, 2 more), a read, a write |
 /// | layout | `<directory>/lease_holder`: `{"version":1,"holder":text,"end":"2026-01-31T23:59:59"}` in UTC, written under a lock with kazoo's names in `<directory>` |
 ///
 /// Where clocks are not trusted, use a [`Mutex`].

@@ -35,7 +35,7 @@ use zk_client::{Client, ErrorCode};
 /// | suspension | a holder is told by [`OnSuspension`]; a waiter waits on |
 /// | session's end | a holder has lost; a waiter goes to the end of the queue, in the client's next session if it opens one, else fails |
 /// | cancellation | every future may be dropped at any await; its node is deleted in the background |
-/// | cost, alone | 5 requests: create and list (together), exists, get of the own node (nobody waits for it), delete; 1 watch. While held, a `sync` in every third of the session timeout |
+/// | cost, alone | 4 requests: create and list (together), get of the own node (nobody waits for it), delete; 1 watch. While held, a `sync` in every third of the session timeout |
 /// | cost, waiting | 2 requests more: get of the one before, list when it has gone; 1 watch, 1 event per release; a `sync` at its turn if it has waited for long |
 /// | layout | `<directory>/_c_<uuid>-lock-N` (ephemeral, sequential), data as [`MutexBuilder::id`]; the directory is a container where the server has them |
 #[derive(Clone, Debug)]

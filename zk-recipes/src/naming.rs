@@ -111,6 +111,10 @@ impl Rules {
     }
 
     fn parse(&self, name: &str) -> Option<(Mark, Sequence)> {
+        if self.naming == Naming::Kazoo && self.marks.contains(&Mark::Lease) && is_hex(name) {
+            // kazoo's places have no order: whoever takes one holds the lock before it.
+            return Some((Mark::Lease, Sequence(0)));
+        }
         self.marks.iter().find_map(|mark| {
             let text = mark.text(self.naming);
             let at = name.rfind(text)?;
@@ -127,8 +131,12 @@ fn is_contender(name: &str) -> bool {
     let numbered = name
         .get(from..)
         .is_some_and(|end| Sequence::parse(end).is_some());
-    let hex = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    numbered || hex || name == "locks" || name == "leases"
+    numbered || is_hex(name) || name == "locks" || name == "leases"
+}
+
+/// Whether it is a random name of kazoo's.
+fn is_hex(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -215,6 +223,10 @@ mod tests {
             "3deaea15e4f0489db9ad2c44caba1833",
         );
         foreign(Naming::Curator, &[Mark::Lock], "leases");
+        let holder = "3deaea15e4f0489db9ad2c44caba1833";
+        let ours = "_c_3deaea15-e4f0-489d-b9ad-2c44caba1833-lease-0000000001";
+        let places = sorted(Naming::Kazoo, &[Mark::Lease], &[holder, ours]);
+        assert_eq!(places.unwrap().len(), 2);
         assert_eq!(
             sorted(Naming::Kazoo, &[Mark::Read, Mark::Write], &[kazoo, reader])
                 .unwrap()

@@ -4,7 +4,8 @@
 //! So nothing blocks or spawns in a `Drop`, and a future may be dropped at any await without leaving a node.
 
 use crate::error::{Error, Loss};
-use crate::keeper::{Command, Keeper};
+use crate::keeper::{Command, Keeper, Name, Node};
+use crate::patience::repeat;
 use crate::token::Token;
 use tokio::sync::{mpsc, oneshot, watch};
 use zk_client::clock::Time;
@@ -50,10 +51,29 @@ impl Presence {
     /// Takes care of a node that this session has just created. Synchronous, so that nothing can come between the
     /// reply and this.
     pub(crate) fn adopt(client: &Client, path: String, stat: &Stat, policy: OnSuspension) -> Self {
+        Self::start(client, path, stat, policy, Name::Own)
+    }
+
+    /// The same for a node of a name that somebody else may have used before, or may use next.
+    pub(crate) fn adopt_shared(
+        client: &Client,
+        path: String,
+        stat: &Stat,
+        policy: OnSuspension,
+    ) -> Self {
+        Self::start(client, path, stat, policy, Name::Shared(stat.czxid))
+    }
+
+    fn start(client: &Client, path: String, stat: &Stat, policy: OnSuspension, name: Name) -> Self {
         let (commands, inbox) = mpsc::unbounded_channel();
         let (sender, fate) = watch::channel(Fate::default());
         let session = stat.ephemeral_owner;
-        let keeper = Keeper::new(client.clone(), path.clone(), session, policy, sender);
+        let node = Node {
+            path: path.clone(),
+            session,
+            name,
+        };
+        let keeper = Keeper::new(client.clone(), node, policy, sender);
         tokio::spawn(keeper.run(inbox));
         Self {
             client: client.clone(),
@@ -63,6 +83,22 @@ impl Presence {
             commands,
             fate,
         }
+    }
+
+    /// Creates a node of this name behind a prefix of its own, and what is missing above it.
+    pub(crate) async fn stand(
+        client: &Client,
+        path: &str,
+        data: &[u8],
+        policy: OnSuspension,
+    ) -> Result<Self, Error> {
+        let create = || {
+            let create = client.create(path, data).ephemeral().protected().parents();
+            create.timeout(None).with_stat()
+        };
+        // What a lost attempt may have left is looked for in the background.
+        let (path, stat) = repeat(client, create).await?;
+        Ok(Self::adopt(client, path, &stat, policy))
     }
 
     /// From here on it counts: its keeper watches the node and confirms the session.

@@ -192,7 +192,7 @@ pub struct WriteGuard {
 
 impl WriteGuard {
     /// Goes on as a reader, without letting a writer in between. Readers that wait behind come in. The token is a new
-    /// one. Costs 3 requests (create, exists, delete) and the reader's own watch.
+    /// one. Costs 2 requests (create, delete) and the reader's own watch.
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@ use crate::guard::Guard;
 use crate::guards::Guards;
 use crate::keeper::PAUSE;
 use crate::naming::{Mark, Naming, Rules};
+use crate::patience::{found, repeat};
 use crate::presence::{OnSuspension, Presence};
 use std::time::Duration;
 use zk_client::{Client, ErrorCode, Once};
@@ -22,14 +23,14 @@ pub enum Limit {
 }
 
 /// A semaphore; shares its directory with Curator's `InterProcessSemaphoreV2`, and, with a limit of one, with its
-/// `InterProcessSemaphoreMutex`. kazoo's is another thing altogether, and refused.
+/// `InterProcessSemaphoreMutex`, or, by [`Naming::Kazoo`], with kazoo's `Semaphore`.
 ///
 /// | | |
 /// |---|---|
 /// | guarantee | at most as many places are held as the limit says, in the servers' view; fair: who asks for many is not overtaken by who asks for few |
 /// | suspension, session's end, cancellation | as for [`Mutex`](crate::Mutex), for each place and for the place in the queue |
-/// | cost | a lock of the queue (5 requests and, if it waits, 2 more), and for each place 5: create and list (together), exists, get of the own node, delete. The first in the queue waits with 1 watch on the list of places and looks once for each change; all others wait for the one before. With a shared limit, 1 request and 1 watch more |
-/// | layout | `<directory>/locks/_c_<uuid>-lock-N`, `<directory>/leases/_c_<uuid>-lease-N` (ephemeral, sequential) |
+/// | cost | a lock of the queue (4 requests and, if it waits, 2 more), and for each place 4: create and list (together), get of the own node, delete. The first in the queue waits with 1 watch on the list of places and looks once for each change; all others wait for the one before. With a shared limit, 1 request and 1 watch more |
+/// | layout | `<directory>/locks/_c_<uuid>-lock-N`, `<directory>/leases/_c_<uuid>-lease-N` (ephemeral, sequential). By kazoo's names the queue is in `<directory>-__lock__`, places are right in the directory, and the directory's own data is the limit, for all to agree on |
 #[derive(Clone, Debug)]
 pub struct Semaphore {
     queue: Contest,
@@ -42,9 +43,24 @@ pub struct Semaphore {
 #[derive(Clone, Debug)]
 pub struct SemaphoreBuilder {
     semaphore: Semaphore,
+    directory: String,
 }
 
 impl SemaphoreBuilder {
+    /// Whose layout is used, and so with whom it is shared. Curator's unless told.
+    pub fn naming(mut self, naming: Naming) -> Self {
+        let Semaphore { queue, places, .. } = &self.semaphore;
+        let (data, policy) = (places.data.clone(), places.policy);
+        let (queue, places) = contests(&queue.client, &self.directory, naming);
+        self.semaphore.queue = queue;
+        self.semaphore.places = Contest {
+            data,
+            policy,
+            ..places
+        };
+        self
+    }
+
     /// What others see of a holder. Nothing unless told.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.semaphore.places.data = id.into().into_bytes();
@@ -61,6 +77,19 @@ impl SemaphoreBuilder {
     pub fn build(self) -> Semaphore {
         self.semaphore
     }
+}
+
+/// The queue and the places of a semaphore.
+fn contests(client: &Client, directory: &str, naming: Naming) -> (Contest, Contest) {
+    let (queue, places) = match naming {
+        Naming::Curator => (format!("{directory}/locks"), format!("{directory}/leases")),
+        Naming::Kazoo => (format!("{directory}-__lock__"), directory.to_owned()),
+    };
+    let contest = |path, marks| Contest::new(client, path, Rules { naming, marks });
+    (
+        contest(queue, &[Mark::Lock]),
+        contest(places, &[Mark::Lease]),
+    )
 }
 
 /// How a wait for a place ended.
@@ -82,17 +111,12 @@ impl Semaphore {
         limit: Limit,
     ) -> SemaphoreBuilder {
         let directory = directory.into();
-        let contest = |below: &str, marks| {
-            let rules = Rules {
-                naming: Naming::Curator,
-                marks,
-            };
-            Contest::new(client, format!("{directory}/{below}"), rules)
-        };
+        let (queue, places) = contests(client, &directory, Naming::Curator);
         SemaphoreBuilder {
+            directory,
             semaphore: Self {
-                queue: contest("locks", &[Mark::Lock]),
-                places: contest("leases", &[Mark::Lease]),
+                queue,
+                places,
                 limit,
             },
         }
@@ -110,6 +134,7 @@ impl Semaphore {
     /// The places, and that in the queue, are given up.
     pub async fn acquire(&self, places: u32) -> Result<Guards, Error> {
         self.judge(places)?;
+        self.agree().await?;
         loop {
             let turn = Guard::new(self.queue.win(Mark::Lock, nearest).await?);
             let mut taken = Vec::new();
@@ -146,6 +171,7 @@ impl Semaphore {
     /// As [`acquire`](Self::acquire).
     pub async fn try_acquire(&self, places: u32) -> Result<Option<Guards>, Error> {
         self.judge(places)?;
+        self.agree().await?;
         let (limit, _) = self.limit().await?;
         let wanted = usize::try_from(places).unwrap_or(usize::MAX);
         if self.places.list().await?.len().saturating_add(wanted) > limit {
@@ -238,6 +264,33 @@ impl Semaphore {
                 Err(Error::Usage("more places than there are"))
             }
             Limit::Fixed(_) | Limit::Shared(_) => Ok(()),
+        }
+    }
+
+    /// Agrees on a fixed limit with whoever uses kazoo's: who comes first writes it down. Data that are no number are
+    /// somebody else's business there, and here.
+    async fn agree(&self) -> Result<(), Error> {
+        let Limit::Fixed(limit) = &self.limit else {
+            return Ok(());
+        };
+        if self.places.rules.naming != Naming::Kazoo {
+            return Ok(());
+        }
+        let (client, directory) = (&self.places.client, &self.places.directory);
+        let text = limit.to_string();
+        let create = || client.create(directory, &text).parents().timeout(None);
+        match repeat(client, create).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code() == Some(ErrorCode::NodeExists) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let get = || client.get(directory).timeout(None);
+        let known = found(repeat(client, get).await)?.map(|(data, _)| data);
+        let known: Option<u32> =
+            known.and_then(|data| std::str::from_utf8(&data).ok()?.parse().ok());
+        match known {
+            Some(known) if known != *limit => Err(Error::Usage("others have another limit")),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -10,7 +10,11 @@ use std::time::Duration;
 use zk_client::Client;
 use zk_client::ops::{MultiRead, ReadResult};
 use zk_client::testkit::{FaultProxy, TestServer, Which};
-use zk_recipes::{Election, Error, Guard, Limit, MultiLock, Mutex, RwLock, Semaphore};
+use zk_recipes::{
+    Counter, DoubleBarrier, Election, Encoding, Error, Failover, Fitness, Guard, Limit, MultiLock,
+    Mutex, Operation, Partition, Partitioner, PrimaryBackup, PrimaryRecord, Queue, QueueLayout,
+    Refusal, Role, Running, RwLock, Semaphore, StepDown, Term,
+};
 
 /// Makes the future of a recipe.
 type Make = fn(Client) -> Attempt;
@@ -32,19 +36,71 @@ const RW: &str = "/r/rw";
 const PLACES: &str = "/r/places";
 const ELECTION: &str = "/r/election";
 const SECOND: &str = "/r/second";
+const BARRIER: &str = "/r/barrier";
+const JOBS: &str = "/r/jobs";
+const SERVICE: &str = "/r/service";
+const PARTS: &str = "/r/parts";
 
 /// Every directory in which a node might stay.
-const EVERYWHERE: [&str; 6] = [
+const EVERYWHERE: [&str; 11] = [
     MUTEX,
     RW,
     "/r/places/locks",
     "/r/places/leases",
     ELECTION,
     SECOND,
+    BARRIER,
+    "/r/jobs/taken",
+    "/r/service/candidates",
+    "/r/parts/members",
+    "/r/parts/partitions/0",
 ];
 
 fn places(it: &Client) -> Semaphore {
     Semaphore::new(it, PLACES, Limit::Fixed(2))
+}
+
+fn alone(it: &Client) -> DoubleBarrier {
+    DoubleBarrier::new(it, BARRIER, 1).unwrap()
+}
+
+fn jobs(it: &Client) -> Queue {
+    Queue::new(it, JOBS, QueueLayout::KazooLocking)
+}
+
+struct Idle;
+
+impl PrimaryBackup for Idle {
+    fn fitness(&self) -> Fitness {
+        Fitness {
+            offset: 0,
+            eligible: true,
+        }
+    }
+
+    async fn promote(&self, _term: &Term) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    async fn demote(&self, _why: &StepDown) {}
+    async fn follow(&self, _primary: Option<PrimaryRecord>) {}
+}
+
+/// Takes part until it is the primary.
+async fn serve(it: &Client) -> Result<Running, Error> {
+    let builder = Failover::builder(it, SERVICE, "x", "x", Idle);
+    let running = builder
+        .lock_delay(Duration::from_millis(20))
+        .build()
+        .start();
+    let mut roles = running.roles();
+    let primary = |role: &Role| matches!(role, Role::Primary { .. } | Role::Stopped);
+    drop(roles.wait_for(primary).await);
+    Ok(running)
+}
+
+async fn part(it: &Client) -> Result<Partition, Error> {
+    Partitioner::new(it, PARTS, 1, "x")?.join().next().await
 }
 
 fn latch(it: &Client) -> Election {
@@ -96,6 +152,42 @@ const EVERY_FUTURE: &[(&str, Make)] = &[
             MultiLock::new(locks)?.lock().await
         })
     }),
+    ("enter", |it| {
+        attempt(async move { alone(&it).enter().await })
+    }),
+    ("enter and leave", |it| {
+        attempt(async move { alone(&it).enter().await?.leave().await })
+    }),
+    ("add once", |it| {
+        attempt(async move {
+            let counter = Counter::new(&it, "/r/counter", Encoding::Long);
+            counter.add_once(1, &Operation::new("x", 1)).await
+        })
+    }),
+    ("claim", |it| {
+        attempt(async move {
+            jobs(&it).push("x").await?;
+            jobs(&it).claim().await
+        })
+    }),
+    ("claim and done", |it| {
+        attempt(async move {
+            jobs(&it).push("x").await?;
+            jobs(&it).claim().await?.done().await
+        })
+    }),
+    ("claim and reject", |it| {
+        attempt(async move {
+            jobs(&it).push("x").await?;
+            jobs(&it).claim().await?.reject().await
+        })
+    }),
+    ("serve and stop", |it| {
+        attempt(async move { serve(&it).await?.stop().await })
+    }),
+    ("a partition", |it| {
+        attempt(async move { part(&it).await?.release().await })
+    }),
     ("campaign", |it| {
         attempt(async move { latch(&it).campaign().await })
     }),
@@ -120,7 +212,8 @@ async fn left(witness: &Client) -> usize {
     let reads = EVERYWHERE.into_iter().fold(reads, MultiRead::children);
     let found = reads.await.unwrap();
     let count = |it: &ReadResult| match it {
-        ReadResult::Children(names) => names.len(),
+        // A flag may outlive its round: it lets nobody in.
+        ReadResult::Children(names) => names.iter().filter(|name| *name != "ready").count(),
         ReadResult::Data(..) | ReadResult::Refused(_) => 0,
     };
     found.iter().map(count).sum()
@@ -138,6 +231,23 @@ async fn is_free(what: &str, name: &str, witness: &Client) {
                 RwLock::new(witness, RW).write().await?.release().await
             }
             "acquire" | "try acquire" => places(witness).acquire(2).await?.release().await,
+            "enter" | "enter and leave" => alone(witness).enter().await?.leave().await,
+            "add once" => {
+                let counter = Counter::new(witness, "/r/counter", Encoding::Long);
+                let counted = counter.add_once(1, &Operation::new("x", 1)).await?;
+                assert_eq!(counted.after, 1, "once, whoever tried");
+                Ok(())
+            }
+            "claim" | "claim and done" | "claim and reject" => {
+                jobs(witness).push("next").await?;
+                let mut done = Ok(());
+                while let Some(job) = jobs(witness).try_claim().await? {
+                    done = job.done().await;
+                }
+                done
+            }
+            "serve and stop" => serve(witness).await?.stop().await,
+            "a partition" => part(witness).await?.release().await,
             "campaign" | "requeue" | "hand over" | "observe" => {
                 latch(witness).campaign().await?.resign().await
             }
@@ -278,4 +388,31 @@ async fn a_waiter_may_be_dropped_at_any_await() {
         }
     }
     panic!("a waiter never comes to its turn");
+}
+
+/// The harness itself: a lock that forgets its node when it is dropped is found out.
+#[tokio::test]
+async fn a_node_that_stays_is_noticed() {
+    let stage = stage().await;
+    let careless = |it: Client| -> Attempt {
+        Box::pin(async move {
+            let lock = format!("{MUTEX}/lock-");
+            let lock = it.create(lock, "").ephemeral().sequential().await.unwrap();
+            it.exists(&lock).await.unwrap();
+            it.delete(&lock).await.unwrap();
+        })
+    };
+    for times in 0.. {
+        let ended = poll_times(careless(stage.client.clone()), times).await;
+        let gone = async {
+            while left(&stage.witness).await > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let noticed = tokio::time::timeout(Duration::from_millis(200), gone).await;
+        if noticed.is_err() {
+            return;
+        }
+        assert!(!ended, "it went unnoticed");
+    }
 }

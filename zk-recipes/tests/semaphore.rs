@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::task::JoinSet;
-use zk_recipes::{Error, Limit, Loss, MultiLock, Mutex, NonBlockingLease, Semaphore};
+use zk_recipes::{Error, Limit, Loss, MultiLock, Mutex, Naming, NonBlockingLease, Semaphore};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn never_more_hold_than_there_are_places() {
@@ -156,4 +156,37 @@ async fn a_lease_is_somebodys_until_its_time() {
     assert_eq!(bob.try_acquire(hour).await.unwrap().unwrap().holder, "bob");
     one.set("/lease/lease_holder", "{}").await.unwrap();
     assert!(matches!(ann.try_acquire(hour).await, Err(Error::Usage(_))));
+}
+
+#[tokio::test]
+async fn kazoos_layout_counts_kazoos_holders_and_agrees_on_the_limit() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    let places = |limit| {
+        let builder = Semaphore::builder(&one, "/kazoo/places", Limit::Fixed(limit));
+        builder.naming(Naming::Kazoo).build()
+    };
+    let first = places(2).acquire(1).await.unwrap();
+    assert_eq!(&one.get("/kazoo/places").await.unwrap().0[..], b"2");
+    // As kazoo's holders are called.
+    let other = "/kazoo/places/3deaea15e4f0489db9ad2c44caba1833";
+    one.create(other, "").ephemeral().await.unwrap();
+    assert!(places(2).try_acquire(1).await.unwrap().is_none());
+    let disagrees = places(3).acquire(1).await;
+    assert!(matches!(disagrees, Err(Error::Usage(_))));
+    let waiting = tokio::spawn({
+        let places = places(2);
+        async move { places.acquire(1).await }
+    });
+    until("a waiter", async || {
+        !names(&one, "/kazoo/places-__lock__").await.is_empty()
+    })
+    .await;
+    assert!(!waiting.is_finished());
+    one.delete(other).await.unwrap();
+    let second = soon("a place", waiting).await.unwrap().unwrap();
+    first.release().await.unwrap();
+    second.release().await.unwrap();
+    empty(&one, "/kazoo/places").await;
+    empty(&one, "/kazoo/places-__lock__").await;
 }

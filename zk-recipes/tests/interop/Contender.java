@@ -2,6 +2,9 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.curator.framework.CuratorFramework;
+import org.apache.curator.framework.recipes.atomic.DistributedAtomicInteger;
+import org.apache.curator.framework.recipes.atomic.DistributedAtomicLong;
+import org.apache.curator.framework.recipes.barriers.DistributedDoubleBarrier;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.recipes.leader.LeaderLatch;
 import org.apache.curator.framework.recipes.leader.LeaderSelector;
@@ -10,7 +13,14 @@ import org.apache.curator.framework.recipes.locks.InterProcessMutex;
 import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreV2;
 import org.apache.curator.framework.recipes.locks.Lease;
+import org.apache.curator.framework.recipes.queue.DistributedPriorityQueue;
+import org.apache.curator.framework.recipes.queue.QueueBuilder;
+import org.apache.curator.framework.recipes.queue.QueueConsumer;
+import org.apache.curator.framework.recipes.queue.QueueSerializer;
+import org.apache.curator.framework.recipes.queue.SimpleDistributedQueue;
+import org.apache.curator.framework.state.ConnectionState;
 import org.apache.curator.retry.ExponentialBackoffRetry;
+import org.apache.curator.retry.RetryNTimes;
 import org.apache.zookeeper.CreateMode;
 
 /** The same as the Rust contender, through Curator: Contender HOSTS RECIPE DIRECTORY PROOF ROUNDS. */
@@ -46,6 +56,83 @@ public final class Contender {
         check(there <= 2, there + " in two places");
         Thread.sleep(1);
         curator.delete().forPath(mark);
+    }
+
+    private static int contenders() {
+        return Integer.parseInt(System.getenv("CONTENDERS"));
+    }
+
+    private static String self() {
+        return Long.toString(ProcessHandle.current().pid());
+    }
+
+    private static void mark(String what, String name) throws Exception {
+        curator.create().creatingParentsIfNeeded().forPath(proof + "-" + what + "/" + name);
+    }
+
+    private static int marks(String what) throws Exception {
+        if (curator.checkExists().forPath(proof + "-" + what) == null) return 0;
+        return curator.getChildren().forPath(proof + "-" + what).size();
+    }
+
+    private static void together(String directory, int number) throws Exception {
+        DistributedDoubleBarrier barrier =
+            new DistributedDoubleBarrier(curator, "/rounds" + directory + "/" + number, contenders());
+        mark("in-" + number, self());
+        check(barrier.enter(60, TimeUnit.SECONDS), "nobody else came");
+        check(marks("in-" + number) == contenders(), "in before all had come");
+        Thread.sleep(30);
+        mark("out-" + number, self());
+        check(barrier.leave(60, TimeUnit.SECONDS), "nobody else left");
+        check(marks("out-" + number) == contenders(), "out before all had left");
+    }
+
+    private static String text(byte[] data) {
+        return new String(data, java.nio.charset.StandardCharsets.UTF_8);
+    }
+
+    private static byte[] bytes(String text) {
+        return text.getBytes(java.nio.charset.StandardCharsets.UTF_8);
+    }
+
+    /** Puts items, then works until everybody's are done. */
+    private static void workOff(String directory, int rounds) throws Exception {
+        AtomicReference<Exception> failure = new AtomicReference<>();
+        QueueConsumer<String> consumer = new QueueConsumer<String>() {
+            @Override
+            public void consumeMessage(String item) throws Exception {
+                try {
+                    mark("taken", item);
+                } catch (Exception wrong) {
+                    failure.set(wrong);
+                }
+            }
+
+            @Override
+            public void stateChanged(CuratorFramework client, ConnectionState state) {}
+        };
+        QueueSerializer<String> serializer = new QueueSerializer<String>() {
+            @Override
+            public byte[] serialize(String item) {
+                return bytes(item);
+            }
+
+            @Override
+            public String deserialize(byte[] data) {
+                return text(data);
+            }
+        };
+        try (DistributedPriorityQueue<String> queue = QueueBuilder.builder(curator, consumer, serializer, directory)
+                .lockPath(proof + "-claims")
+                .buildPriorityQueue(1)) {
+            queue.start();
+            for (int number = 0; number < rounds; number++) queue.put("java-" + self() + "-" + number, number - 5);
+            for (int waited = 0; marks("taken") < contenders() * rounds; waited++) {
+                check(waited < 12000, "items are left");
+                Thread.sleep(5);
+            }
+        }
+        if (failure.get() != null) throw failure.get();
     }
 
     private static void round(String recipe, String directory, int number) throws Exception {
@@ -87,6 +174,23 @@ public final class Contender {
                 }
                 break;
             }
+            case "barrier":
+                together(directory, number);
+                break;
+            case "counter-long":
+                check(new DistributedAtomicLong(curator, directory, new RetryNTimes(1000, 5)).increment().succeeded(),
+                    "others were always faster");
+                break;
+            case "counter-int":
+                check(new DistributedAtomicInteger(curator, directory, new RetryNTimes(1000, 5)).increment().succeeded(),
+                    "others were always faster");
+                break;
+            case "queue-simple": {
+                SimpleDistributedQueue queue = new SimpleDistributedQueue(curator, directory);
+                queue.offer(bytes("java-" + self() + "-" + number));
+                mark("taken", text(queue.take()));
+                break;
+            }
             default:
                 throw new IllegalArgumentException("no recipe " + recipe);
         }
@@ -124,6 +228,8 @@ public final class Contender {
         int rounds = Integer.parseInt(arguments[4]);
         if (arguments[1].equals("selector")) {
             select(arguments[2], rounds);
+        } else if (arguments[1].equals("queue-curator")) {
+            workOff(arguments[2], rounds);
         } else {
             for (int number = 0; number < rounds; number++) round(arguments[1], arguments[2], number);
         }

@@ -1,5 +1,5 @@
 //! A lock that is lost without its holder's doing, and a resource that keeps the late writer out.
-//! `cargo run --example lock [HOST:PORT]`
+//! `cargo run --example distributed_lock [HOST:PORT]`
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 mod support;
