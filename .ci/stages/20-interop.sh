@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Foreign clients against the release binary, and data directories handed from Java to ours and back. Installs what is
-# missing (as root). kazoo's own tests mostly wait, so that they run beside all others. Last line: N passed, N failed.
+# Foreign clients against the release binary, our client against Apache's server, and data directories handed from Java
+# to ours and back. Installs what is missing (as root). kazoo's own tests mostly wait, so that they run beside all others. Last line: N passed, N failed.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 run=zk-server/tests/interop/run
 export ZK_SERVER_BIN=${ZK_SERVER_BIN:-$PWD/${CARGO_TARGET_DIR:-target}/release/zk-server}
 [ -x "$ZK_SERVER_BIN" ] || { echo "no release binary at $ZK_SERVER_BIN: cargo build --release comes first"; exit 1; }
 
+# The suite of our client has ten minutes for its tests, not for a compiler.
+cargo test -p zk-client --no-run 2>/dev/null || { echo "the client's tests do not build"; exit 1; }
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 "$run" --install

@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) scale: usize,
     /// Where the numbers go besides the table.
     pub(crate) json: Option<PathBuf>,
+    /// Where a drawing of the ratios goes.
+    pub(crate) svg: Option<PathBuf>,
     /// Where the data directories go, if not into the target directory.
     pub(crate) dir: Option<PathBuf>,
     /// Whether this is the short run that nobody should quote.
@@ -82,6 +84,7 @@ impl Settings {
             runs: 3,
             scale: 100,
             json: None,
+            svg: None,
             dir: None,
             short: false,
         }
@@ -150,6 +153,7 @@ cargo bench --bench side_by_side -- [options]
   --runs N          how often everything is repeated           (default: 3)
   --scale PERCENT   of the nodes and sessions of large ones    (default: 100)
   --json FILE       write every number there
+  --svg FILE        draw the ratios ours/java there
   --dir DIR         put the data directories there             (default: the target directory)
   --list            show the scenarios
 Without options: one short, small run. Servers: ZK_SERVER_BIN, ZK_JAVA_CP.";
@@ -179,6 +183,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Invocation, BadArgs> {
             "--runs" => settings.runs = number("--runs", value("--runs")?)?,
             "--scale" => settings.scale = number("--scale", value("--scale")?)?,
             "--json" => settings.json = Some(value("--json")?.into()),
+            "--svg" => settings.svg = Some(value("--svg")?.into()),
             "--dir" => settings.dir = Some(value("--dir")?.into()),
             // `cargo test --benches -- --nocapture` and its like.
             _ if !given.contains(&"--bench") => return Ok(Invocation::Nothing),

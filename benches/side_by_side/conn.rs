@@ -25,17 +25,39 @@ pub(crate) trait Load {
     fn on_reply(&mut self, since: Instant, now: Instant);
     /// A session was opened.
     fn on_session(&mut self, _since: Instant, _now: Instant) {}
-    /// A watch fired.
-    fn on_event(&mut self, _event: WatchEvent, _now: Instant) {}
+    /// A reply arrived to a question of which only its asker knows what is right.
+    fn on_answer(&mut self, _answer: Answer<'_>, _now: Instant) {}
+    /// A watch of this connection fired.
+    fn on_event(&mut self, _conn: usize, _event: WatchEvent, _now: Instant) {}
     /// The connection has dealt with what arrived; may it ask more?
     fn refill(&mut self, conn: &mut Conn);
+}
+
+/// A reply as it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer<'a> {
+    /// To which connection.
+    pub(crate) conn: usize,
+    /// Zero for a success.
+    pub(crate) err: i32,
+    /// What is behind the header.
+    pub(crate) body: &'a [u8],
+}
+
+/// What a reply must be.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    /// A success with so many bytes behind the header.
+    Success(usize),
+    /// Whatever it is, its asker looks at it.
+    Anything,
 }
 
 /// A request under way.
 #[derive(Debug)]
 struct Pending {
     xid: Xid,
-    body: usize,
+    due: Due,
     since: Instant,
 }
 
@@ -45,7 +67,9 @@ pub(crate) struct Conn {
     /// Its place in the pool.
     pub(crate) index: usize,
     pub(crate) stream: TcpStream,
-    session: Option<SessionId>,
+    /// The session it asked for, if not for a new one.
+    wanted: Option<SessionId>,
+    session: Option<Known>,
     opened: Instant,
     last_sent: Instant,
     next_xid: i32,
@@ -55,14 +79,25 @@ pub(crate) struct Conn {
     output: BytesMut,
 }
 
-/// Appends the frame that asks for a new session.
-fn put_connect(out: &mut BytesMut) {
+/// A session that a client has, and wants to keep on another connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    session: SessionId,
+    password: Vec<u8>,
+}
+
+/// Appends the frame that asks for a session: a new one, or one that is known.
+fn put_connect(out: &mut BytesMut, known: Option<&Known>) {
+    let (session, password) = match known {
+        Some(Known { session, password }) => (*session, password.as_slice()),
+        None => (SessionId::NONE, [0; PASSWORD_LEN].as_slice()),
+    };
     let request = ConnectRequest {
         protocol_version: 0,
         last_zxid_seen: Zxid::ZERO,
         timeout: SESSION_TIMEOUT,
-        session: SessionId::NONE,
-        password: Some(Cow::Borrowed(&[0; PASSWORD_LEN])),
+        session,
+        password: Some(Cow::Borrowed(password)),
         read_only: Some(false),
     };
     frame::put_frame(out, |payload| request.encode(payload));
@@ -71,6 +106,15 @@ fn put_connect(out: &mut BytesMut) {
 impl Conn {
     /// Connects and asks for a session, without waiting for it.
     pub(crate) fn open(addr: SocketAddr, index: usize) -> Result<Self, Failure> {
+        Self::open_as(addr, index, None)
+    }
+
+    /// The same, for a session that may be known already.
+    pub(crate) fn open_as(
+        addr: SocketAddr,
+        index: usize,
+        known: Option<Known>,
+    ) -> Result<Self, Failure> {
         let opened = Instant::now();
         let stream = TcpStream::connect(addr).context("connecting")?;
         stream.set_nodelay(true).context("connecting")?;
@@ -78,6 +122,7 @@ impl Conn {
         let mut conn = Self {
             index,
             stream,
+            wanted: None,
             session: None,
             opened,
             last_sent: opened,
@@ -86,9 +131,20 @@ impl Conn {
             partial: Vec::new(),
             output: BytesMut::new(),
         };
-        put_connect(&mut conn.output);
+        put_connect(&mut conn.output, known.as_ref());
+        conn.wanted = known.map(|known| known.session);
         conn.flush()?;
         Ok(conn)
+    }
+
+    /// Whether the server has given it a session.
+    pub(crate) const fn has_session(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// The session it has.
+    pub(crate) fn session(&self) -> Option<Known> {
+        self.session.clone()
     }
 
     /// How many requests are unanswered.
@@ -104,10 +160,19 @@ impl Conn {
     /// Puts a request into the output. Its reply must be a success with `body` bytes behind the
     /// header, and counts as asked for at `since`.
     pub(crate) fn ask(&mut self, request: &Request<'_>, body: usize, since: Instant) {
+        self.put_awaited(request, Due::Success(body), since);
+    }
+
+    /// Puts a request into the output whose reply is told as it comes.
+    pub(crate) fn ask_for_answer(&mut self, request: &Request<'_>, since: Instant) {
+        self.put_awaited(request, Due::Anything, since);
+    }
+
+    fn put_awaited(&mut self, request: &Request<'_>, due: Due, since: Instant) {
         let xid = Xid(self.next_xid);
         self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
         self.put(xid, request);
-        self.pending.push_back(Pending { xid, body, since });
+        self.pending.push_back(Pending { xid, due, since });
     }
 
     /// Keeps the session alive.
@@ -199,48 +264,69 @@ impl Conn {
     ) -> Result<(), Failure> {
         if self.session.is_none() {
             let response = ConnectResponse::decode(payload)?;
-            if response.timeout <= 0 {
+            let other = self.wanted.is_some_and(|wanted| wanted != response.session);
+            if response.timeout <= 0 || other {
                 return Err(Failure::NoSession { conn: self.index });
             }
-            self.session = Some(response.session);
+            self.session = Some(Known {
+                session: response.session,
+                password: response.password.to_vec(),
+            });
             load.on_session(self.opened, now);
             return Ok(());
         }
         let mut reader = Reader::new(payload);
         let header = ReplyHeader::decode(&mut reader)?;
         match header.xid {
-            Xid::NOTIFICATION => load.on_event(WatchEvent::decode(reader.rest())?, now),
+            Xid::NOTIFICATION => {
+                load.on_event(self.index, WatchEvent::decode(reader.rest())?, now);
+            }
             Xid::PING => {}
-            _ => load.on_reply(self.check(header, reader.rest().len())?, now),
+            _ => {
+                let body = reader.rest();
+                let Pending { xid, due, since } = self.take_pending(header)?;
+                match due {
+                    Due::Success(expected) => {
+                        check(xid, header, expected, body.len())?;
+                        load.on_reply(since, now);
+                    }
+                    Due::Anything => {
+                        let (conn, err) = (self.index, header.err);
+                        load.on_answer(Answer { conn, err, body }, now);
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    /// Whether a reply is the one that was due, a success, and as long as it should be; and since when
-    /// it was waited for.
-    fn check(&mut self, header: ReplyHeader, found: usize) -> Result<Instant, Failure> {
+    /// The request that a reply answers: the oldest one, or the server has lost the order.
+    fn take_pending(&mut self, header: ReplyHeader) -> Result<Pending, Failure> {
         let due = self.pending.pop_front();
         let expected = due.as_ref().map(|due| due.xid.0);
-        let Some(Pending { xid, body, since }) = due.filter(|due| due.xid == header.xid) else {
-            return Err(Failure::Order {
+        due.filter(|due| due.xid == header.xid)
+            .ok_or(Failure::Order {
                 expected,
                 found: header.xid.0,
-            });
-        };
-        let xid = xid.0;
-        if header.err != 0 {
-            return Err(Failure::Refused {
-                xid,
-                err: header.err,
-            });
-        }
-        if found != body {
-            return Err(Failure::Length {
-                xid,
-                expected: body,
-                found,
-            });
-        }
-        Ok(since)
+            })
     }
+}
+
+/// Whether a reply is a success, and as long as it should be.
+fn check(xid: Xid, header: ReplyHeader, expected: usize, found: usize) -> Result<(), Failure> {
+    let xid = xid.0;
+    if header.err != 0 {
+        return Err(Failure::Refused {
+            xid,
+            err: header.err,
+        });
+    }
+    if found != expected {
+        return Err(Failure::Length {
+            xid,
+            expected,
+            found,
+        });
+    }
+    Ok(())
 }

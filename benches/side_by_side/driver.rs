@@ -1,7 +1,7 @@
 //! All connections of a scenario, on one thread and one epoll: the driver shares the machine with the
 //! server, so what it burns is taken from what it measures. Two system calls per batch of replies.
 
-use crate::conn::{Conn, Load, SCRATCH};
+use crate::conn::{Conn, Known, Load, SCRATCH};
 use crate::error::{Context, Failure};
 use crate::stats::Histogram;
 use rustix::buffer::spare_capacity;
@@ -24,7 +24,7 @@ pub(crate) struct Pool {
     epoll: OwnedFd,
     events: Vec<epoll::Event>,
     scratch: Vec<u8>,
-    addr: SocketAddr,
+    addrs: Vec<SocketAddr>,
     pub(crate) conns: Vec<Conn>,
     next_keep_alive: Instant,
 }
@@ -58,27 +58,37 @@ impl Load for Silence {
 }
 
 impl Pool {
-    /// No connections yet.
-    pub(crate) fn new(addr: SocketAddr) -> Result<Self, Failure> {
+    /// No connections yet; they will be spread evenly over these servers.
+    pub(crate) fn new(addrs: &[SocketAddr]) -> Result<Self, Failure> {
         Ok(Self {
             epoll: epoll::create(epoll::CreateFlags::CLOEXEC).context("creating an epoll")?,
             events: Vec::with_capacity(EVENTS),
             scratch: vec![0; SCRATCH],
-            addr,
+            addrs: addrs.to_vec(),
             conns: Vec::new(),
             next_keep_alive: Instant::now() + KEEP_ALIVE / 4,
         })
     }
 
     /// A pool with so many sessions.
-    pub(crate) fn with_sessions(addr: SocketAddr, count: usize) -> Result<Self, Failure> {
-        let mut pool = Self::new(addr)?;
+    pub(crate) fn with_sessions(addrs: &[SocketAddr], count: usize) -> Result<Self, Failure> {
+        let mut pool = Self::new(addrs)?;
         pool.open(count)?;
         Ok(pool)
     }
 
     /// Opens sessions and waits for all of them; how long each took.
     pub(crate) fn open(&mut self, count: usize) -> Result<Histogram, Failure> {
+        self.open_all(vec![None; count])
+    }
+
+    /// Takes up sessions on new connections and waits for all of them; how long each took.
+    pub(crate) fn take_up(&mut self, known: Vec<Known>) -> Result<Histogram, Failure> {
+        self.open_all(known.into_iter().map(Some).collect())
+    }
+
+    fn open_all(&mut self, wanted: Vec<Option<Known>>) -> Result<Histogram, Failure> {
+        let (count, mut wanted) = (wanted.len(), wanted.into_iter());
         let mut load = Opening {
             opened: 0,
             latency: Histogram::new(),
@@ -86,7 +96,7 @@ impl Pool {
         let (began, mut asked) = (Instant::now(), 0);
         while load.opened < count {
             while asked < count && asked - load.opened < CONNECTING {
-                self.connect()?;
+                self.connect(wanted.next().flatten())?;
                 asked += 1;
             }
             self.turn(Duration::from_secs(1), &mut load)?;
@@ -100,9 +110,11 @@ impl Pool {
         Ok(load.latency)
     }
 
-    fn connect(&mut self) -> Result<(), Failure> {
+    fn connect(&mut self, known: Option<Known>) -> Result<(), Failure> {
         let index = self.conns.len();
-        let conn = Conn::open(self.addr, index)?;
+        let addr = self.addrs.get(index % self.addrs.len().max(1));
+        let addr = addr.ok_or(Failure::Unavailable("no server to connect to"))?;
+        let conn = Conn::open_as(*addr, index, known)?;
         // Edge-triggered: a reader empties the socket, a writer stops when it is full.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
         let data = u64::try_from(index).unwrap_or(u64::MAX);

@@ -1,6 +1,7 @@
 //! What is not a stream of requests: many sessions, many nodes, a start, and doing nothing.
 
 use crate::args::Settings;
+use crate::conn::Conn;
 use crate::driver::Pool;
 use crate::error::Failure;
 use crate::load::{self, Usage};
@@ -8,7 +9,7 @@ use crate::ops::{self, Each, Source};
 use crate::proc;
 use crate::report::{Measures, Metric, put_latency};
 use crate::scenarios;
-use crate::stats::float;
+use crate::stats::{Histogram, float};
 use crate::systems::{Program, Server};
 use std::path::Path;
 use std::thread;
@@ -24,10 +25,34 @@ const CHILDREN: usize = 1000;
 
 /// Opens sessions as fast as the server lets them in.
 pub(crate) fn connect(server: &Server, sessions: usize) -> Result<Measures, Failure> {
-    let mut pool = Pool::new(server.addr)?;
-    let usage = Usage::begin(server.pid())?;
+    let mut pool = Pool::new(&[server.addr])?;
+    let usage = Usage::begin(&[server.pid()])?;
     let began = Instant::now();
     let latency = pool.open(sessions)?;
+    let elapsed = began.elapsed();
+    let mut measures = usage.end(latency.count())?;
+    measures.insert(Metric::Rate, load::per_second(latency.count(), elapsed));
+    put_latency(&mut measures, &latency);
+    Ok(measures)
+}
+
+/// Opens sessions, kills the server, starts it again, and lets all clients come back at once.
+pub(crate) fn reconnect(
+    program: &Program,
+    dir: &Path,
+    sessions: usize,
+) -> Result<Measures, Failure> {
+    let server = Server::start(program, dir)?;
+    let mut pool = Pool::new(&[server.addr])?;
+    pool.open(sessions)?;
+    let known = pool.conns.iter().filter_map(Conn::session).collect();
+    drop((server, pool));
+
+    let server = Server::start(program, dir)?;
+    let mut pool = Pool::new(&[server.addr])?;
+    let usage = Usage::begin(&[server.pid()])?;
+    let began = Instant::now();
+    let latency = pool.take_up(known)?;
     let elapsed = began.elapsed();
     let mut measures = usage.end(latency.count())?;
     measures.insert(Metric::Rate, load::per_second(latency.count(), elapsed));
@@ -43,7 +68,7 @@ pub(crate) fn sessions(
 ) -> Result<Measures, Failure> {
     thread::sleep(SETTLE);
     let before = proc::memory(server.pid())?.resident;
-    let mut pool = Pool::new(server.addr)?;
+    let mut pool = Pool::new(&[server.addr])?;
     pool.open(sessions)?;
     pool.hold(SETTLE)?;
     let cpu = proc::cpu_of_threads(server.pid())?;
@@ -52,7 +77,7 @@ pub(crate) fn sessions(
     let used = proc::cpu_of_threads(server.pid())?.saturating_sub(cpu);
     let mut measures = Measures::new();
     measures.insert(Metric::IdleCpu, percent(used, began.elapsed()));
-    load::put_memory(&mut measures, server.pid())?;
+    load::put_memory(&mut measures, &[server.pid()])?;
     let grown = proc::memory(server.pid())?.resident.saturating_sub(before);
     let sessions = u64::try_from(sessions).unwrap_or(u64::MAX);
     measures.insert(Metric::PerSession, float(grown) / float(sessions));
@@ -69,21 +94,27 @@ impl Source for Once {
     }
 }
 
+fn path_in_fill(number: usize) -> String {
+    format!("/fill/{:04}/{number:07}", number / CHILDREN)
+}
+
+/// Creates many nodes, a thousand to a parent.
+pub(crate) fn fill_tree(pool: &mut Pool, nodes: usize) -> Result<Histogram, Failure> {
+    let parent = |number| format!("/fill/{number:04}");
+    scenarios::create(pool, vec!["/fill".to_owned()], &[])?;
+    let parents = (0..nodes.div_ceil(CHILDREN)).map(parent).collect();
+    scenarios::create(pool, parents, &[])?;
+    let mut source = Each::create((0..nodes).map(path_in_fill), &ops::SMALL);
+    load::run_all(pool, &mut source, FILLING.1)
+}
+
 /// Creates many nodes, then asks the server to end and starts it again on what it wrote.
 pub(crate) fn fill(program: &Program, dir: &Path, nodes: usize) -> Result<Measures, Failure> {
     let server = Server::start(program, dir)?;
-    let (conns, depth) = FILLING;
-    let mut pool = Pool::with_sessions(server.addr, conns)?;
-    let parent = |number| format!("/fill/{number:04}");
-    scenarios::create(&mut pool, vec!["/fill".to_owned()], &[])?;
-    let parents = (0..nodes.div_ceil(CHILDREN)).map(parent).collect();
-    scenarios::create(&mut pool, parents, &[])?;
-
-    let path = |number| format!("/fill/{:04}/{number:07}", number / CHILDREN);
-    let usage = Usage::begin(server.pid())?;
+    let mut pool = Pool::with_sessions(&[server.addr], FILLING.0)?;
+    let usage = Usage::begin(&[server.pid()])?;
     let began = Instant::now();
-    let mut source = Each::create((0..nodes).map(path), &ops::SMALL);
-    let latency = load::run_all(&mut pool, &mut source, depth)?;
+    let latency = fill_tree(&mut pool, nodes)?;
     let elapsed = began.elapsed();
     let mut measures = usage.end(latency.count())?;
     measures.insert(Metric::Rate, load::per_second(latency.count(), elapsed));
@@ -93,8 +124,8 @@ pub(crate) fn fill(program: &Program, dir: &Path, nodes: usize) -> Result<Measur
 
     let began = Instant::now();
     let server = Server::start(program, dir)?;
-    let mut pool = Pool::with_sessions(server.addr, 1)?;
-    let last = path(nodes.saturating_sub(1));
+    let mut pool = Pool::with_sessions(&[server.addr], 1)?;
+    let last = path_in_fill(nodes.saturating_sub(1));
     load::run_all(&mut pool, &mut Once(Some(last), String::new()), 1)?;
     measures.insert(Metric::Restart, began.elapsed().as_secs_f64() * 1e3);
     thread::sleep(SETTLE);
@@ -109,7 +140,7 @@ pub(crate) fn start(server: &Server, bytes: u64) -> Result<Measures, Failure> {
     measures.insert(Metric::Start, server.start_time.as_secs_f64() * 1e3);
     measures.insert(Metric::Installed, float(bytes) / 1e6);
     thread::sleep(SETTLE);
-    load::put_memory(&mut measures, server.pid())?;
+    load::put_memory(&mut measures, &[server.pid()])?;
     Ok(measures)
 }
 

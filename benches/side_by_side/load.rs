@@ -87,23 +87,27 @@ impl<'a> Closed<'a> {
             }
         }
     }
+}
 
-    /// Runs until the minimum is over and two seconds in a row brought the same number of replies.
-    fn warm_up(&mut self, pool: &mut Pool, limits: &Limits) -> Result<(), Failure> {
-        let began = Instant::now();
-        let mut before = 0;
-        loop {
-            let replies = self.replies;
-            let step = limits.warm.min(Duration::from_secs(1));
-            let more = self.run(pool, Instant::now() + step, limits.warm_replies)?;
-            let found = self.replies - replies;
-            let stable = found.abs_diff(before) * 100 <= found * STABLE_PERCENT;
-            before = found;
-            let (elapsed, enough) = (began.elapsed(), self.replies >= limits.warm_replies);
-            let over = elapsed >= limits.warm && stable || elapsed >= limits.warm * WARM_AT_MOST;
-            if !more || enough || over {
-                return Ok(());
-            }
+/// Runs until the minimum is over and two seconds in a row brought as much. `step` runs until a moment,
+/// and says how much was done so far and whether there is more.
+pub(crate) fn warm_up(
+    limits: &Limits,
+    mut step: impl FnMut(Instant) -> Result<(u64, bool), Failure>,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let (mut total, mut before) = (0, 0);
+    loop {
+        let length = limits.warm.min(Duration::from_secs(1));
+        let (done, more) = step(Instant::now() + length)?;
+        let found = done - total;
+        total = done;
+        let stable = found.abs_diff(before) * 100 <= found * STABLE_PERCENT;
+        before = found;
+        let (elapsed, enough) = (began.elapsed(), total >= limits.warm_replies);
+        let over = elapsed >= limits.warm && stable || elapsed >= limits.warm * WARM_AT_MOST;
+        if !more || enough || over {
+            return Ok(());
         }
     }
 }
@@ -122,21 +126,24 @@ pub(crate) fn run_all(
     Ok(load.latency)
 }
 
-/// A closed loop: warm, then measured, against the server with this process id.
+/// A closed loop: warm, then measured, against the server with these processes.
 pub(crate) fn closed(
     pool: &mut Pool,
     source: &mut dyn Source,
     depth: usize,
     limits: &Limits,
-    pid: u32,
+    pids: &[u32],
 ) -> Result<Measures, Failure> {
     let mut load = Closed::new(source, depth);
     pool.kick(&mut load)?;
-    load.warm_up(pool, limits)?;
+    warm_up(limits, |until| {
+        let more = load.run(pool, until, limits.warm_replies)?;
+        Ok((load.replies, more))
+    })?;
 
     load.replies = 0;
     load.latency = Histogram::new();
-    let usage = Usage::begin(pid)?;
+    let usage = Usage::begin(pids)?;
     let began = Instant::now();
     let more = load.run(pool, began + limits.measured, u64::MAX)?;
     // What ran out of requests ended with its last reply.
@@ -159,17 +166,17 @@ pub(crate) fn per_second(events: u64, time: Duration) -> f64 {
 /// The CPU that the server and the driver use during something.
 #[derive(Debug)]
 pub(crate) struct Usage {
-    pid: u32,
+    pids: Vec<u32>,
     server: Duration,
     driver: Duration,
 }
 
 impl Usage {
     /// From now on.
-    pub(crate) fn begin(pid: u32) -> Result<Self, Failure> {
+    pub(crate) fn begin(pids: &[u32]) -> Result<Self, Failure> {
         Ok(Self {
-            pid,
-            server: proc::cpu(pid)?,
+            pids: pids.to_vec(),
+            server: proc::cpu_of_all(pids)?,
             driver: proc::own_cpu()?,
         })
     }
@@ -177,7 +184,7 @@ impl Usage {
     /// What server and driver have used until now.
     pub(crate) fn so_far(&self) -> Result<[Duration; 2], Failure> {
         Ok([
-            proc::cpu(self.pid)?.saturating_sub(self.server),
+            proc::cpu_of_all(&self.pids)?.saturating_sub(self.server),
             proc::own_cpu()?.saturating_sub(self.driver),
         ])
     }
@@ -185,7 +192,7 @@ impl Usage {
     /// Per operation, until now; and the server's memory now.
     pub(crate) fn end(self, operations: u64) -> Result<Measures, Failure> {
         let mut measures = Self::per_operation(self.so_far()?, operations);
-        put_memory(&mut measures, self.pid)?;
+        put_memory(&mut measures, &self.pids)?;
         Ok(measures)
     }
 
@@ -199,11 +206,16 @@ impl Usage {
     }
 }
 
-/// Notes a server's memory.
-pub(crate) fn put_memory(measures: &mut Measures, pid: u32) -> Result<(), Failure> {
-    let memory = proc::memory(pid)?;
-    measures.insert(Metric::Resident, float(memory.resident) / 1e6);
-    measures.insert(Metric::Peak, float(memory.peak) / 1e6);
+/// Notes the memory of a server, all its members together.
+pub(crate) fn put_memory(measures: &mut Measures, pids: &[u32]) -> Result<(), Failure> {
+    let (mut resident, mut peak) = (0.0, 0.0);
+    for pid in pids {
+        let memory = proc::memory(*pid)?;
+        resident += float(memory.resident) / 1e6;
+        peak += float(memory.peak) / 1e6;
+    }
+    measures.insert(Metric::Resident, resident);
+    measures.insert(Metric::Peak, peak);
     Ok(())
 }
 
@@ -237,7 +249,7 @@ pub(crate) fn open(
     source: &mut dyn Source,
     rate: u32,
     limits: &Limits,
-    pid: u32,
+    pids: &[u32],
 ) -> Result<Measures, Failure> {
     let interval = Duration::from_secs(1) / rate.max(1);
     let began = Instant::now();
@@ -265,7 +277,7 @@ pub(crate) fn open(
             due += interval;
         }
         if usage.is_none() && now >= measured_from {
-            usage = Some(Usage::begin(pid)?);
+            usage = Some(Usage::begin(pids)?);
         }
         pool.turn(due.saturating_duration_since(Instant::now()), &mut load)?;
     }

@@ -6,16 +6,22 @@ mod catalog;
 mod conn;
 mod driver;
 mod echo;
+mod ensemble;
 mod error;
+mod failover;
 mod fsync;
 mod knock;
 mod large;
 mod load;
+mod locks;
 mod ops;
 mod proc;
 mod report;
 mod scenarios;
+mod size;
+mod snapshots;
 mod stats;
+mod svg;
 mod systems;
 mod watches;
 
@@ -97,7 +103,7 @@ fn measure(settings: &Settings) -> Result<(), Failure> {
                 let Some(program) = programs.get(&system) else {
                     continue;
                 };
-                if !scenarios::applies(system, scenario.kind) {
+                if !scenarios::applies(system, scenario) {
                     continue;
                 }
                 let bench = Bench {
@@ -124,6 +130,9 @@ fn measure(settings: &Settings) -> Result<(), Failure> {
     if let Some(path) = &settings.json {
         let text = format!("{:#}\n", report.json(settings));
         fs::write(path, text).context("writing the JSON file")?;
+    }
+    if let Some(path) = &settings.svg {
+        fs::write(path, svg::draw(&report)).context("writing the drawing")?;
     }
     if report.has_failures() {
         return Err(Failure::Unavailable(

@@ -13,7 +13,6 @@ const CHILDREN: usize = 1000;
 pub(crate) const KILOBYTE: [u8; 1024] = [b'z'; 1024];
 /// The data of a node that is created.
 pub(crate) const SMALL: [u8; 100] = [b's'; 100];
-const OPS_PER_MULTI: usize = 10;
 /// The digits that a sequential create appends.
 const SEQUENCE: usize = 10;
 /// The header of a result inside a multi.
@@ -147,6 +146,31 @@ impl<P: Iterator<Item = String>> Source for Each<'_, P> {
     }
 }
 
+/// One sync on every connection: what one member has acknowledged another may not have seen before.
+#[derive(Debug)]
+pub(crate) struct Syncs {
+    asked: Vec<bool>,
+}
+
+impl Syncs {
+    /// For so many connections.
+    pub(crate) fn new(conns: usize) -> Self {
+        Self {
+            asked: vec![false; conns],
+        }
+    }
+}
+
+impl Source for Syncs {
+    fn next(&mut self, conn: usize) -> Option<(Request<'_>, usize)> {
+        let asked = self.asked.get_mut(conn).filter(|asked| !**asked)?;
+        *asked = true;
+        let path = Cow::Borrowed("/bench");
+        let body = LENGTH + path.len();
+        Some((Request::Sync { path }, body))
+    }
+}
+
 /// Creates below one parent per connection, without end.
 #[derive(Debug)]
 pub(crate) struct Creates {
@@ -197,23 +221,24 @@ impl Source for Deletes {
     }
 }
 
-/// Sets ten nodes at once.
+/// Sets some nodes at once.
 #[derive(Debug)]
 struct Multi {
+    ops: usize,
     paths: Vec<String>,
     dice: Dice,
 }
 
 impl Source for Multi {
     fn next(&mut self, _conn: usize) -> Option<(Request<'_>, usize)> {
-        let first = self.dice.roll(KEYS - OPS_PER_MULTI);
-        let ops = self.paths.get(first..first + OPS_PER_MULTI)?.iter();
+        let first = self.dice.roll(KEYS - self.ops);
+        let ops = self.paths.get(first..first + self.ops)?.iter();
         let ops = ops.map(|path| MultiOp::SetData {
             path: Cow::Borrowed(path),
             data: Some(&SMALL),
             version: -1,
         });
-        let body = OPS_PER_MULTI * (RESULT_HEADER + Stat::WIRE_LEN) + RESULT_HEADER;
+        let body = self.ops * (RESULT_HEADER + Stat::WIRE_LEN) + RESULT_HEADER;
         Some((Request::Multi(ops.collect()), body))
     }
 }
@@ -281,7 +306,7 @@ pub(crate) fn source(work: Work, conns: usize, prepared: usize) -> Box<dyn Sourc
     match work {
         Work::Reads => Box::new(Mix::new(0)),
         Work::Writes => Box::new(Mix::new(10)),
-        Work::Mix => Box::new(Mix::new(1)),
+        Work::Mix(reads) => Box::new(Mix::new(10 - reads)),
         Work::Creates => Box::new(Creates {
             made,
             mode: CreateMode::Persistent,
@@ -294,7 +319,8 @@ pub(crate) fn source(work: Work, conns: usize, prepared: usize) -> Box<dyn Sourc
             next: made,
             each: prepared,
         }),
-        Work::Multi => Box::new(Multi {
+        Work::Multi(ops) => Box::new(Multi {
+            ops,
             paths: (0..KEYS).map(key).collect(),
             dice: Dice(0x2545_f491_4f6c_dd1d),
         }),
@@ -309,7 +335,7 @@ pub(crate) fn prepared_paths(work: Work, conns: usize, deletes: usize) -> Vec<Ve
         vec![parents, (0..KEYS).map(key).collect()]
     };
     match work {
-        Work::Reads | Work::Writes | Work::Mix | Work::Multi | Work::Children => keys(),
+        Work::Reads | Work::Writes | Work::Mix(_) | Work::Multi(_) | Work::Children => keys(),
         Work::Sequential => vec![vec!["/bench".to_owned(), "/bench/queue".to_owned()]],
         Work::Creates => vec![made_parents(conns)],
         Work::Deletes => {

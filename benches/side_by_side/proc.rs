@@ -13,6 +13,11 @@ pub(crate) fn cpu(pid: u32) -> Result<Duration, Failure> {
     Ok(Duration::from_nanos(ticks * nanos_per_tick))
 }
 
+/// The same of several processes together.
+pub(crate) fn cpu_of_all(pids: &[u32]) -> Result<Duration, Failure> {
+    pids.iter().map(|pid| cpu(*pid)).sum()
+}
+
 /// The CPU time of the threads a process has now, in nanoseconds instead of ticks: for idleness, where
 /// a tick is far too much. Where the kernel does not tell, ticks must do.
 pub(crate) fn cpu_of_threads(pid: u32) -> Result<Duration, Failure> {

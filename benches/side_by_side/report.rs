@@ -21,8 +21,16 @@ pub(crate) enum Metric {
     P999,
     /// All came within.
     Max,
+    /// 99 % came within, while no snapshot was taken.
+    QuietP99,
+    /// And 99.9 %.
+    QuietP999,
     /// The longest silence while answers were due.
     Stall,
+    /// The longest time without an acknowledgement around the death of a leader; the median of several.
+    Gap,
+    /// The longest of them.
+    LongestGap,
     /// The server's CPU time per operation.
     ServerCpu,
     /// The driver's own, which it takes from the same machine.
@@ -54,7 +62,11 @@ impl Metric {
             Self::P99 => ("p99_us", "p99 µs", false),
             Self::P999 => ("p999_us", "p99.9 µs", false),
             Self::Max => ("max_us", "max µs", false),
+            Self::QuietP99 => ("quiet_p99_us", "quiet p99 µs", false),
+            Self::QuietP999 => ("quiet_p999_us", "quiet p99.9 µs", false),
             Self::Stall => ("stall_ms", "longest stall ms", false),
+            Self::Gap => ("gap_ms", "gap in writes ms", false),
+            Self::LongestGap => ("longest_gap_ms", "longest gap ms", false),
             Self::ServerCpu => ("server_cpu_us_per_op", "server CPU µs/op", false),
             Self::DriverCpu => ("driver_cpu_us_per_op", "driver CPU µs/op", false),
             Self::IdleCpu => ("idle_cpu_percent", "idle CPU %", false),
@@ -120,6 +132,12 @@ impl Report {
             .iter()
             .flat_map(|(_, runs)| runs.values().flatten());
         runs.any(Result::is_err)
+    }
+
+    /// How ours compares to Java's in this metric, scenario by scenario.
+    pub(crate) fn ratios(&self, metric: Metric) -> Vec<(&'static str, Option<Ratio>)> {
+        let of = |(scenario, runs): &(Scenario, Runs)| (scenario.name, ratio_of(runs, metric));
+        self.scenarios.iter().map(of).collect()
     }
 
     /// The table.

@@ -1,14 +1,16 @@
 //! One measurement: a fresh directory, a fresh server, what must be there before, and the load.
 
 use crate::args::{Settings, System};
-use crate::catalog::{Kind, Scenario, Work};
+use crate::catalog::{Kind, Place, Scenario, Work};
 use crate::driver::Pool;
+use crate::ensemble::Ensemble;
 use crate::error::{Context, Failure};
 use crate::load::{self, Limits};
-use crate::ops::{self, Each};
+use crate::ops::{self, Each, Syncs};
 use crate::report::Measures;
 use crate::systems::{Program, Server};
-use crate::{fsync, large, watches};
+use crate::{failover, fsync, large, locks, snapshots, watches};
+use std::net::SocketAddr;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -20,14 +22,19 @@ const DELETES_PER_SECOND: u64 = 20_000;
 const OTHER_FILES: usize = 200;
 
 /// Whether a system can say anything about a scenario: the echo server about reads, the sync loop
-/// about writes, each as a ceiling.
-pub(crate) fn applies(system: System, kind: Kind) -> bool {
-    let work = match kind {
-        Kind::Closed { work, .. } => Some(work),
-        Kind::Open { .. }
+/// about writes, each as a ceiling for one server.
+pub(crate) fn applies(system: System, scenario: &Scenario) -> bool {
+    let work = match scenario.kind {
+        Kind::Closed { work, .. } if scenario.place == Place::Alone => Some(work),
+        Kind::Closed { .. }
+        | Kind::Open { .. }
         | Kind::Watches { .. }
         | Kind::Connect { .. }
         | Kind::Sessions { .. }
+        | Kind::Reconnect { .. }
+        | Kind::Snapshots { .. }
+        | Kind::Locks { .. }
+        | Kind::Failover
         | Kind::Fill { .. }
         | Kind::Start
         | Kind::Idle => None,
@@ -36,6 +43,31 @@ pub(crate) fn applies(system: System, kind: Kind) -> bool {
         System::Ours | System::Java => true,
         System::Echo | System::EchoSingle => work == Some(Work::Reads),
         System::Fsync => work == Some(Work::Writes),
+    }
+}
+
+/// What serves during a measurement, and ends with it.
+#[derive(Debug)]
+enum Serving<'a> {
+    Alone(Server),
+    Together(Ensemble<'a>),
+}
+
+/// What is under load, and where.
+#[derive(Debug)]
+struct Target<'a> {
+    serving: Serving<'a>,
+    /// Where the clients go.
+    addrs: Vec<SocketAddr>,
+}
+
+impl Target<'_> {
+    /// All processes that serve.
+    fn pids(&self) -> Vec<u32> {
+        match &self.serving {
+            Serving::Alone(server) => vec![server.pid()],
+            Serving::Together(ensemble) => ensemble.pids(),
+        }
     }
 }
 
@@ -62,8 +94,12 @@ impl Bench<'_> {
             Kind::Closed { conns, depth, .. } if self.system == System::Fsync => {
                 fsync::measure(dir.path(), self.settings, conns * depth)
             }
-            Kind::Closed { work, conns, depth } => self.closed(dir.path(), work, conns, depth),
-            Kind::Open { rate, conns } => self.open(dir.path(), rate, conns),
+            Kind::Closed { work, conns, depth } => {
+                self.closed(dir.path(), scenario.place, (work, conns, depth))
+            }
+            Kind::Open { rate, conns } => self.open(dir.path(), scenario.place, rate, conns),
+            Kind::Locks { contenders } => self.locks(dir.path(), scenario.place, contenders),
+            Kind::Failover => self.failover(dir.path(), scenario.place),
             Kind::Watches {
                 conns,
                 nodes,
@@ -83,6 +119,14 @@ impl Bench<'_> {
             Kind::Connect { sessions } => {
                 let sessions = self.sessions(sessions)?;
                 large::connect(&self.start(dir.path())?, sessions)
+            }
+            Kind::Reconnect { sessions } => {
+                let sessions = self.sessions(sessions)?;
+                large::reconnect(self.program, dir.path(), sessions)
+            }
+            Kind::Snapshots { nodes, rate } => {
+                let nodes = self.settings.scaled(nodes);
+                snapshots::measure(self.program, dir.path(), (nodes, rate), &self.limits())
             }
             Kind::Sessions { sessions } => {
                 let sessions = self.sessions(sessions)?;
@@ -121,15 +165,35 @@ impl Bench<'_> {
         }
     }
 
+    fn target(&self, dir: &Path, place: Place) -> Result<Target<'_>, Failure> {
+        let size = match place {
+            Place::Alone => {
+                let server = self.start(dir)?;
+                let addrs = vec![server.addr];
+                let serving = Serving::Alone(server);
+                return Ok(Target { serving, addrs });
+            }
+            Place::Everywhere(size) | Place::AtLeader(size) | Place::AtFollower(size) => size,
+        };
+        let ensemble = Ensemble::start(self.program, dir, size)?;
+        let mut addrs = ensemble.addrs()?;
+        match place {
+            Place::Alone | Place::Everywhere(_) => {}
+            Place::AtLeader(_) => addrs.truncate(1),
+            Place::AtFollower(_) => addrs = addrs.into_iter().skip(1).take(1).collect(),
+        }
+        let serving = Serving::Together(ensemble);
+        Ok(Target { serving, addrs })
+    }
+
     fn closed(
         &self,
         dir: &Path,
-        work: Work,
-        conns: usize,
-        depth: usize,
+        place: Place,
+        (work, conns, depth): (Work, usize, usize),
     ) -> Result<Measures, Failure> {
-        let server = self.start(dir)?;
-        let mut pool = Pool::with_sessions(server.addr, conns)?;
+        let target = self.target(dir, place)?;
+        let mut pool = Pool::with_sessions(&target.addrs, conns)?;
         let mut limits = self.limits();
         let mut deletes = 0;
         if work == Work::Deletes {
@@ -143,25 +207,40 @@ impl Bench<'_> {
             for paths in ops::prepared_paths(work, conns, deletes) {
                 create(&mut pool, paths, &ops::KILOBYTE)?;
             }
+            load::run_all(&mut pool, &mut Syncs::new(conns), 1)?;
         }
         let mut source = ops::source(work, conns, deletes);
-        load::closed(&mut pool, source.as_mut(), depth, &limits, server.pid())
+        load::closed(&mut pool, source.as_mut(), depth, &limits, &target.pids())
     }
 
-    fn open(&self, dir: &Path, rate: u32, conns: usize) -> Result<Measures, Failure> {
-        let server = self.start(dir)?;
-        let mut pool = Pool::with_sessions(server.addr, conns)?;
-        for paths in ops::prepared_paths(Work::Mix, conns, 0) {
+    fn open(&self, dir: &Path, place: Place, rate: u32, conns: usize) -> Result<Measures, Failure> {
+        let target = self.target(dir, place)?;
+        let mut pool = Pool::with_sessions(&target.addrs, conns)?;
+        for paths in ops::prepared_paths(Work::Mix(9), conns, 0) {
             create(&mut pool, paths, &ops::KILOBYTE)?;
         }
-        let mut source = ops::source(Work::Mix, conns, 0);
+        load::run_all(&mut pool, &mut Syncs::new(conns), 1)?;
+        let mut source = ops::source(Work::Mix(9), conns, 0);
         load::open(
             &mut pool,
             source.as_mut(),
             rate,
             &self.limits(),
-            server.pid(),
+            &target.pids(),
         )
+    }
+
+    fn locks(&self, dir: &Path, place: Place, contenders: usize) -> Result<Measures, Failure> {
+        let target = self.target(dir, place)?;
+        let mut pool = Pool::with_sessions(&target.addrs, contenders)?;
+        locks::measure(&mut pool, &self.limits(), &target.pids())
+    }
+
+    fn failover(&self, dir: &Path, place: Place) -> Result<Measures, Failure> {
+        match self.target(dir, place)?.serving {
+            Serving::Together(mut ensemble) => failover::measure(&mut ensemble, self.settings.warm),
+            Serving::Alone(_) => Err(Failure::Unavailable("a server alone has no failover")),
+        }
     }
 }
 

@@ -66,6 +66,19 @@ impl Program {
             bytes: bytes.map(|file| file.len()).sum(),
         })
     }
+
+    /// The command, started in `dir`, and the file that takes what it says.
+    fn command_in(&self, dir: &Path) -> Result<(Command, File), Failure> {
+        let log = File::create(dir.join("output.log")).context("creating the server's log")?;
+        let (first, rest) = self
+            .command
+            .split_first()
+            .ok_or(Failure::Unavailable("no command"))?;
+        let mut command = Command::new(first);
+        command.args(rest).current_dir(dir).stdin(Stdio::null());
+        command.stderr(log.try_clone().context("sharing the log")?);
+        Ok((command, log))
+    }
 }
 
 fn text(path: &Path) -> String {
@@ -120,6 +133,7 @@ fn java_command(class_path: &str) -> Vec<String> {
 #[derive(Debug)]
 pub(crate) struct Server {
     child: Child,
+    began: Instant,
     /// Where it listens.
     pub(crate) addr: SocketAddr,
     /// From the start of the process to the first session.
@@ -127,36 +141,62 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a system on what is in `dir` and waits until it gave a session to someone.
+    /// Starts a system alone on what is in `dir` and waits until it gave a session to someone.
     pub(crate) fn start(program: &Program, dir: &Path) -> Result<Self, Failure> {
+        Self::start_with(program, dir, "")
+    }
+
+    /// The same with more lines in its configuration.
+    pub(crate) fn start_with(program: &Program, dir: &Path, more: &str) -> Result<Self, Failure> {
         let is_echo = matches!(program.system, System::Echo | System::EchoSingle);
-        let log = File::create(dir.join("output.log")).context("creating the server's log")?;
-        let (words, mut port) = (&program.command, 0);
-        let (first, rest) = words
-            .split_first()
-            .ok_or(Failure::Unavailable("no command"))?;
-        let mut command = Command::new(first);
-        command.args(rest).current_dir(dir).stdin(Stdio::null());
-        command.stderr(log.try_clone().context("sharing the log")?);
-        if is_echo {
-            command.stdout(Stdio::piped());
+        let mut server = if is_echo {
+            Self::spawn_echo(program, dir)?
         } else {
-            port = free_port()?;
-            command.stdout(log).arg(write_config(dir, port)?);
-        }
+            let [port] = free_ports()?;
+            let config = write_config(dir, port, more)?;
+            Self::spawn(program, dir, &config, port)?
+        };
+        server.wait_until_serving()?;
+        Ok(server)
+    }
+
+    /// Starts a process with a configuration that names this client port.
+    pub(crate) fn spawn(
+        program: &Program,
+        dir: &Path,
+        config: &Path,
+        port: u16,
+    ) -> Result<Self, Failure> {
+        let (mut command, log) = program.command_in(dir)?;
+        command.stdout(log).arg(config);
+        let began = Instant::now();
+        let child = command.spawn().context("starting the server")?;
+        Ok(Self::new(child, began, port))
+    }
+
+    fn spawn_echo(program: &Program, dir: &Path) -> Result<Self, Failure> {
+        let (mut command, _log) = program.command_in(dir)?;
+        command.stdout(Stdio::piped());
         let began = Instant::now();
         let mut child = command.spawn().context("starting the server")?;
-        if is_echo {
-            port = port_told_by(&mut child)?;
-        }
-        let mut server = Self {
+        let port = port_told_by(&mut child)?;
+        Ok(Self::new(child, began, port))
+    }
+
+    fn new(child: Child, began: Instant, port: u16) -> Self {
+        Self {
             child,
+            began,
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             start_time: Duration::ZERO,
-        };
-        knock::until_serving(server.addr, &mut server.child, PATIENCE)?;
-        server.start_time = began.elapsed();
-        Ok(server)
+        }
+    }
+
+    /// Waits until it gives someone a session.
+    pub(crate) fn wait_until_serving(&mut self) -> Result<(), Failure> {
+        knock::until_serving(self.addr, &mut self.child, PATIENCE)?;
+        self.start_time = self.began.elapsed();
+        Ok(())
     }
 
     /// Its process.
@@ -198,26 +238,33 @@ impl Drop for Server {
     }
 }
 
-/// The same words for every server. The backlog is raised because the kernel's answer to a full one is
-/// a pause of a second, which would be measured instead of the server.
-fn write_config(dir: &Path, port: u16) -> Result<PathBuf, Failure> {
+/// The same words for every server, and `more`. The backlog is raised because the kernel's answer to a full
+/// one is a pause of a second, which would be measured instead of the server.
+pub(crate) fn write_config(dir: &Path, port: u16, more: &str) -> Result<PathBuf, Failure> {
     let data = dir.join("data");
     let path = dir.join("zoo.cfg");
     fs::create_dir_all(&data).context("creating the data directory")?;
     let config = format!(
         "tickTime=2000\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
          maxClientCnxns=0\nclientPortListenBacklog=4096\nadmin.enableServer=false\n\
-         4lw.commands.whitelist=*\n",
+         4lw.commands.whitelist=*\n{more}",
         data.display()
     );
     fs::write(&path, config).context("writing the configuration")?;
     Ok(path)
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> Result<u16, Failure> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a port")?;
-    Ok(listener.local_addr().context("looking for a port")?.port())
+/// Ports that were free a moment ago.
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], Failure> {
+    let mut listeners = Vec::with_capacity(N);
+    let mut ports = [0; N];
+    // All are held until all are found: none is given twice.
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a port")?;
+        *port = listener.local_addr().context("looking for a port")?.port();
+        listeners.push(listener);
+    }
+    Ok(ports)
 }
 
 fn port_told_by(child: &mut Child) -> Result<u16, Failure> {

@@ -9,5 +9,6 @@ mod args;
 mod args_tests;
 mod catalog;
 mod catalog_tests;
+mod size;
 mod stats;
 mod stats_tests;

@@ -50,7 +50,7 @@ struct FanOut<'a> {
 impl Load for FanOut<'_> {
     fn on_reply(&mut self, _since: Instant, _now: Instant) {}
 
-    fn on_event(&mut self, event: WatchEvent, now: Instant) {
+    fn on_event(&mut self, _conn: usize, event: WatchEvent, now: Instant) {
         let number = event
             .path
             .rsplit_once('/')
@@ -87,7 +87,7 @@ pub(crate) fn measure(
     let paths: Vec<String> = (0..plan.nodes)
         .map(|number| format!("/watched/{number}"))
         .collect();
-    let mut pool = Pool::with_sessions(server.addr, plan.conns + 1)?;
+    let mut pool = Pool::with_sessions(&[server.addr], plan.conns + 1)?;
     scenarios::create(&mut pool, vec!["/watched".to_owned()], &ops::SMALL)?;
     scenarios::create(&mut pool, paths.clone(), &ops::KILOBYTE)?;
 
@@ -100,14 +100,14 @@ pub(crate) fn measure(
     let until = Instant::now() + settings.seconds;
     while latency.count() == 0 || Instant::now() < until {
         set(&mut pool, plan, &paths)?;
-        let usage = Usage::begin(server.pid())?;
+        let usage = Usage::begin(&[server.pid()])?;
         firing += fire(&mut pool, plan, &paths, &mut latency)?;
         for (sum, part) in used.iter_mut().zip(usage.so_far()?) {
             *sum += part;
         }
     }
     let mut measures = Usage::per_operation(used, latency.count());
-    load::put_memory(&mut measures, server.pid())?;
+    load::put_memory(&mut measures, &[server.pid()])?;
     measures.insert(Metric::Rate, load::per_second(latency.count(), firing));
     put_latency(&mut measures, &latency);
     Ok(measures)

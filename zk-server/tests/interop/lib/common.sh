@@ -16,8 +16,12 @@ die() { printf 'interop: %s\n' "$*" >&2; exit 1; }
 
 # Debian's 3.8.0. Its manifest names most of what it needs; the rest is what that manifest forgets.
 java38_classpath() {
-    local j=/usr/share/java
+    local jar j=/usr/share/java
     printf '%s' "$j/zookeeper.jar:$j/slf4j-simple.jar:$j/commons-cli.jar:$j/servlet-api.jar"
+    # For secure ports; of netty it names only some.
+    for jar in "$j"/netty-{buffer,codec,common,handler,resolver,transport,transport-classes-epoll,transport-native-unix-common}.jar; do
+        [ ! -e "$jar" ] || printf ':%s' "$jar"
+    done
 }
 
 # Curator wants a few jars that are in no manifest either.

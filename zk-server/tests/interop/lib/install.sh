@@ -65,6 +65,7 @@ missing_for() {
     case $1 in
         kazoo*) have_python || printf 'kazoo %s and pytest are not there; ' "$KAZOO_VERSION" ;;
         zkcli | swap) lacks_command java; lacks /usr/share/java/zookeeper.jar ;;
+        client) lacks_command java; lacks_command cargo; lacks_command openssl; lacks /usr/share/java/zookeeper.jar ;;
         java*)
             lacks_command java; lacks_command javac
             for jar in zookeeper curator-recipes curator-x-discovery slf4j-simple; do lacks "/usr/share/java/$jar.jar"; done ;;
@@ -74,6 +75,6 @@ missing_for() {
     [ "$1" != java-3.9-client ] || ls "$ZK39_LIB"/zookeeper-3.9*.jar >/dev/null 2>&1 ||
         printf 'no 3.9 client in %s; ' "$ZK39_LIB"
     if [ "$INTEROP_SERVER" = remote ]; then
-        case $1 in kazoo-own* | swap) printf 'it starts its servers itself, a remote one is no use; ' ;; esac
+        case $1 in kazoo-own* | swap | client) printf 'it starts its servers itself, a remote one is no use; ' ;; esac
     fi
 }

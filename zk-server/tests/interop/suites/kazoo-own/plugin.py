@@ -41,6 +41,7 @@ def _write_config(self):
         "maxClientCnxns=0",
         "admin.enableServer=false",
         "preAllocSize=1024",
+        "readonlymode.enabled=true",
     ]
     lines += self.configuration_entries
     # -Dzookeeper.x=y on Java's command line and x=y in the file are the same setting.

@@ -1,0 +1,161 @@
+//! What clients allocate for a request, and what they hold for a session and for a watch that are idle: ours, kezhuw's,
+//! and, by its resident memory, the C client. Nothing here is timed: every allocation is counted.
+
+#[path = "c_client.rs"]
+#[expect(dead_code, reason = "its load is for the other bench")]
+mod c_client;
+#[path = "scenarios.rs"]
+#[expect(dead_code, reason = "its scenarios are for the other bench")]
+mod scenarios;
+#[path = "server.rs"]
+mod server;
+
+use c_client::Compiled;
+use scenarios::{SIZE, path};
+use server::Server;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+use std::future::Future;
+use std::io::{self, Write};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const CALLS: usize = 1000;
+const CLIENTS: usize = 200;
+const WATCHES: usize = 5000;
+const DATA: [u8; SIZE] = [b'z'; SIZE];
+
+/// What one client costs.
+#[derive(Debug, Default)]
+struct Costs {
+    get: f64,
+    set: f64,
+    client: usize,
+    watch: usize,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let server = Server::start().await;
+    let ours = ours(&server).await;
+    let kezhuw = kezhuw(&server).await;
+    say("                        allocations per        bytes per idle");
+    say("                        get     set       client     watch");
+    for (name, costs) in [("ours", ours), ("kezhuw", kezhuw)] {
+        let Costs {
+            get,
+            set,
+            client,
+            watch,
+        } = costs;
+        say(&format!(
+            "{name:<20}{get:>7.2} {set:>7.2} {client:>12} {watch:>9}"
+        ));
+    }
+    match Compiled::new() {
+        Ok(compiled) => {
+            let memory = |what, count| compiled.memory(&server.hosts, what, count);
+            let (client, watch) = (memory("clients", CLIENTS), memory("watches", WATCHES));
+            say(&format!("{:<36}{client:>12} {watch:>9}", "c (resident)"));
+        }
+        Err(why) => say(&format!("THE C CLIENT IS NOT MEASURED: {why}")),
+    }
+}
+
+fn say(text: &str) {
+    // Whoever does not listen any more does not need it.
+    drop(writeln!(io::stdout(), "{text}"));
+}
+
+/// Allocations per call, when many are on their way.
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+async fn per_call<C: Future>(call: impl Fn(usize) -> C, check: impl Fn(C::Output)) -> f64 {
+    let mut calls = Vec::with_capacity(CALLS);
+    let mut counted = 0;
+    // The first rounds fill pools and buffers.
+    for _ in 0..3 {
+        let region = Region::new(ALLOCATOR);
+        calls.extend((0..CALLS).map(&call));
+        for call in calls.drain(..) {
+            check(call.await);
+        }
+        let change = region.change();
+        counted = change.allocations + change.reallocations;
+    }
+    counted as f64 / CALLS as f64
+}
+
+/// Bytes held since then.
+fn held(region: &Region<'_, System>) -> usize {
+    let change = region.change();
+    let grown = change.bytes_reallocated.cast_unsigned();
+    // Reallocations are counted in their sum, which is negative where buffers have shrunk.
+    (change.bytes_allocated - change.bytes_deallocated).wrapping_add(grown)
+}
+
+/// Bytes each of so many things hold; and the things, whose end would be counted with the next.
+async fn each<T, M: Future<Output = T>>(
+    count: usize,
+    mut make: impl FnMut(usize) -> M,
+) -> (usize, Vec<T>) {
+    let mut made = Vec::with_capacity(count);
+    let region = Region::new(ALLOCATOR);
+    for number in 0..count {
+        made.push(make(number).await);
+    }
+    (held(&region) / count, made)
+}
+
+async fn ours(server: &Server) -> Costs {
+    let connect = async |_| {
+        zk_client::Client::connect(&server.hosts)
+            .await
+            .expect("a session")
+    };
+    let client = connect(0).await;
+    client.create("/bench", "").await.expect("a node");
+    for number in 0..scenarios::NODES {
+        let created = client.create(path(number), DATA).await;
+        created.expect("a node");
+    }
+    let get = |number| client.get(path(number)).send();
+    let set = |number| client.set(path(number), DATA).send();
+    let get = per_call(get, |answer| assert!(answer.is_ok())).await;
+    let set = per_call(set, |answer| assert!(answer.is_ok())).await;
+    let (idle, _clients) = each(CLIENTS, connect).await;
+    let (watch, _watches) = each(WATCHES, async |number| {
+        let watch = client.watch(format!("/services/number-{number:06}")).await;
+        watch.expect("a watch")
+    })
+    .await;
+    Costs {
+        get,
+        set,
+        client: idle,
+        watch,
+    }
+}
+
+async fn kezhuw(server: &Server) -> Costs {
+    use zookeeper_client::{AddWatchMode, Client};
+    let connect = async |_| Client::connect(&server.hosts).await.expect("a session");
+    let client = connect(0).await;
+    let get = |number| client.get_data(path(number));
+    let set = |number| client.set_data(path(number), &DATA, None);
+    let get = per_call(get, |answer| assert!(answer.is_ok())).await;
+    let set = per_call(set, |answer| assert!(answer.is_ok())).await;
+    let (idle, _clients) = each(CLIENTS, connect).await;
+    let (watch, _watches) = each(WATCHES, async |number| {
+        let path = format!("/services/number-{number:06}");
+        let watch = client.watch(&path, AddWatchMode::Persistent).await;
+        watch.expect("a watch")
+    })
+    .await;
+    Costs {
+        get,
+        set,
+        client: idle,
+        watch,
+    }
+}
