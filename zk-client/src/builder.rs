@@ -10,7 +10,7 @@ use crate::security::sasl::Login;
 use crate::session::{OnExpiry, Session, SessionTicket, Settings, State};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
@@ -378,6 +378,7 @@ impl Builder {
             default_acl: self.default_acl,
             watch_queue: self.watch_queue,
             next_subscription: AtomicU64::new(1),
+            before_3_5: AtomicBool::new(false),
         });
         for (scheme, auth) in self.auths {
             let _open = shared.commands.send(Command::AddAuth {

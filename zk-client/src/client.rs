@@ -13,7 +13,7 @@ use futures_core::Stream;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) default_acl: Vec<Acl>,
     pub(crate) watch_queue: usize,
     pub(crate) next_subscription: AtomicU64,
+    /// A server has said that it does not know what came with 3.5: creates that tell the stat, and containers.
+    pub(crate) before_3_5: AtomicBool,
 }
 
 impl Shared {

@@ -70,6 +70,11 @@
 //! # Versions
 //!
 //! Rust 1.88 or later; raising that is a new minor version. Servers: Apache ZooKeeper 3.4 to 3.9, and zk-server.
+//!
+//! Servers before 3.5 refuse what they do not know and close the connection; the session goes on with the next one. Creates
+//! that tell the stat, `set(..).or_create()` and parents are then asked for in words that they know. What came later has no
+//! stand-in and is refused with `Unimplemented`: containers and TTLs (3.5), watches that last and several reads at once (3.6),
+//! [`Client::who_am_i`] (3.7). Watches that are dropped stay with such a server until they fire.
 #![forbid(unsafe_code)]
 
 /// The README's program compiles.

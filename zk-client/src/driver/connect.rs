@@ -102,13 +102,22 @@ impl Connector {
 
     /// What came of a connection.
     pub(crate) fn on_ended(&mut self, host: HostId, ended: Ended) {
-        if let Ended::Lost { since, read_only } = ended {
+        if let Ended::Lost {
+            since,
+            read_only,
+            blameless,
+        } = ended
+        {
             let mode = if read_only {
                 Mode::ReadOnly
             } else {
                 Mode::ReadWrite
             };
             self.list.on_connected(host, since, mode);
+            if blameless {
+                self.list.on_left(host, self.clock.now());
+                return;
+            }
         }
         self.list.on_failed(host, self.clock.now());
     }

@@ -27,7 +27,12 @@ pub(crate) enum Ended {
     /// The server never took us.
     Unwelcome,
     /// It did, at this time, and was lost.
-    Lost { since: Time, read_only: bool },
+    Lost {
+        since: Time,
+        read_only: bool,
+        /// The server did as it has to.
+        blameless: bool,
+    },
 }
 
 struct Connection {
@@ -117,9 +122,14 @@ impl Core {
         self.step(|session, out| session.on_lost(now, out));
         self.settle();
         self.hangup = None;
+        let blameless = std::mem::take(&mut self.blameless);
         match connection.greeted {
             None => Ended::Unwelcome,
-            Some((since, read_only)) => Ended::Lost { since, read_only },
+            Some((since, read_only)) => Ended::Lost {
+                since,
+                read_only,
+                blameless,
+            },
         }
     }
 

@@ -38,6 +38,8 @@ pub(crate) struct Core {
     armed: Option<Time>,
     /// Why the connection should be left.
     pub(crate) hangup: Option<&'static str>,
+    /// Whether the connection's end is no fault of the server.
+    pub(super) blameless: bool,
     /// No handle is left.
     abandoned: bool,
 }
@@ -71,6 +73,7 @@ impl Core {
             timer: Box::pin(tokio::time::sleep(std::time::Duration::ZERO)),
             armed: None,
             hangup: None,
+            blameless: false,
             abandoned: false,
         }
     }
@@ -217,14 +220,20 @@ impl Core {
                 }
                 Effect::Notify(id, item) => self.notify(id, item),
                 Effect::State(state) => self.on_state(state),
-                Effect::Hangup(why) => {
-                    debug!(why, "connection is left");
-                    self.hangup = Some(why);
+                Effect::Hangup(why) => self.hang_up(why),
+                Effect::Leave(why) => {
+                    self.blameless = true;
+                    self.hang_up(why);
                 }
             }
         }
         self.effects = effects;
         self.load.announce();
+    }
+
+    fn hang_up(&mut self, why: &'static str) {
+        debug!(why, "connection is left");
+        self.hangup = Some(why);
     }
 
     fn notify(&mut self, id: SubscriptionId, item: Item) {

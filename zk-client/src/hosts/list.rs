@@ -235,6 +235,14 @@ impl HostList {
         known.cool_until = now + known.backoff.after_failure(&mut self.chance);
     }
 
+    /// The connection ended as it had to: this host may be asked again at once.
+    pub fn on_left(&mut self, host: HostId, now: Time) {
+        if let Some(known) = self.hosts.iter_mut().find(|known| known.id == host) {
+            known.connected_since = None;
+            known.last_good = Some(now);
+        }
+    }
+
     /// A session was opened or taken up again there.
     pub fn on_connected(&mut self, host: HostId, now: Time, mode: Mode) {
         let Some(known) = self.hosts.iter_mut().find(|known| known.id == host) else {

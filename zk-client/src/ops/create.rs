@@ -1,5 +1,6 @@
 //! Creates: every kind of node, with parents if need be.
 
+use super::making::Making;
 use super::read::reader;
 use crate::call::Call;
 use crate::client::Client;
@@ -8,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::path::{IntoPath, split, strip};
 use crate::session::Answered;
 use bytes::BufMut;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use zk_proto::jute::JuteMut;
 use zk_proto::path::{PathError, validate};
@@ -17,17 +19,6 @@ fn path(outcome: Result<Answered, ErrorKind>, root: &str) -> Result<String, Erro
     let answered = outcome?;
     let path = reader(&answered).string()?.into_owned();
     Ok(strip(root, &path).to_owned())
-}
-
-pub(super) fn path_and_stat(
-    outcome: Result<Answered, ErrorKind>,
-    root: &str,
-) -> Result<(String, Stat), ErrorKind> {
-    let answered = outcome?;
-    let mut reader = reader(&answered);
-    let path = reader.string()?.into_owned();
-    let stat = Stat::decode(&mut reader)?;
-    Ok((strip(root, &path).to_owned(), stat))
 }
 
 /// What a create asks for besides path and data.
@@ -185,7 +176,11 @@ impl<'a> Create<'a> {
         self
     }
 
-    /// Yields the stat as well. Servers know it from 3.5 on.
+    /// Yields the stat as well. Servers before 3.5 are asked for it in a request of its own.
+    ///
+    /// # Cancellation
+    ///
+    /// As without; an ephemeral node of such a server is deleted again as well.
     pub fn with_stat(self) -> CreateWithStat<'a> {
         CreateWithStat { create: self }
     }
@@ -198,25 +193,29 @@ impl<'a> Create<'a> {
     }
 
     /// Takes its place in the order now.
-    pub fn send(self) -> Call<String> {
-        self.dispatch(false, path, |(path, _)| path)
+    pub fn send(mut self) -> Call<String> {
+        if !self.wish.parents && !self.wish.protected {
+            self.check_slash();
+            return send_once(self.draft, &self.wish, false, path);
+        }
+        self.dispatch(false, |(path, _)| path)
     }
 
     fn dispatch<T: Send + 'static>(
         mut self,
         with_stat: bool,
-        finish: crate::call::Finish<T>,
-        of_protected: fn((String, Stat)) -> T,
+        pick: fn((String, Stat)) -> T,
     ) -> Call<T> {
         self.check_slash();
-        if self.draft.error.is_none() && (self.wish.parents || self.wish.protected) {
-            self.remember();
-            if self.wish.protected {
-                return super::protected::create(self, with_stat, of_protected);
-            }
-            return with_parents(self, with_stat, finish);
+        if let Some(error) = self.draft.error.take() {
+            return Call::failed(error);
         }
-        send_once(self.draft, &self.wish, with_stat, finish)
+        self.remember();
+        if self.wish.protected {
+            super::protected::create(self, with_stat, pick)
+        } else {
+            in_steps(self, with_stat, pick)
+        }
     }
 
     /// Only a name that gets a number may be empty.
@@ -262,7 +261,7 @@ pub struct CreateWithStat<'a> {
 impl CreateWithStat<'_> {
     /// Takes its place in the order now.
     pub fn send(self) -> Call<(String, Stat)> {
-        self.create.dispatch(true, path_and_stat, |it| it)
+        self.create.dispatch(true, |it| it)
     }
 }
 
@@ -299,34 +298,26 @@ pub(super) fn send_once<T>(
     }
 }
 
-/// Tries, creates the parents where they are missing, and tries again: an empty container may be reaped in
-/// between, so as often as it takes.
-fn with_parents<T: Send + 'static>(
+/// Tries, and again where parents are missing, which are created then, or the server wants to be asked otherwise.
+/// An empty container may be reaped in between, so as often as it takes.
+fn in_steps<T: Send + 'static>(
     create: Create<'_>,
     with_stat: bool,
-    finish: crate::call::Finish<T>,
+    pick: fn((String, Stat)) -> T,
 ) -> Call<T> {
-    let client = create.draft.client.clone();
-    let timeout = create.draft.timeout;
-    let Create {
-        draft,
-        wish,
-        path,
-        data,
-    } = create;
-    let mut first = Some(send_once(draft, &wish, with_stat, finish));
+    let (making, first) = Making::begin(create, with_stat);
     Call::steps(async move {
+        let mut call = first;
         loop {
-            let attempt = first.take().unwrap_or_else(|| {
-                let mut draft = head(&client, &path, &data);
-                draft.timeout = timeout;
-                send_once(draft, &wish, with_stat, finish)
-            });
-            match attempt.await {
-                Err(error) if error.code() == Some(ErrorCode::NoNode) => {}
-                other => return other,
+            match call.await {
+                Ok(made) => return making.tell(made).await.map(pick),
+                Err(error) if error.code() == Some(ErrorCode::NoNode) && making.wish.parents => {
+                    make_parents(&making.client, &making.path, making.timeout).await?;
+                }
+                Err(error) if making.is_too_new(&error) => {}
+                Err(error) => return Err(error),
             }
-            make_parents(&client, &path, timeout).await?;
+            call = making.send(&making.path);
         }
     })
 }
@@ -355,17 +346,24 @@ pub(super) async fn make_parents(
 }
 
 async fn make_one(client: &Client, path: &str, timeout: Option<Duration>) -> Result<(), Error> {
-    let container = client.create(path, "").container().timeout(timeout).await;
-    let made = match container {
-        Err(error)
-            if matches!(
-                error.code(),
-                Some(ErrorCode::Unimplemented | ErrorCode::BadArguments)
-            ) =>
+    let plain = || client.create(path, "").timeout(timeout);
+    let old = &client.shared().before_3_5;
+    let made = if old.load(Ordering::Relaxed) {
+        plain().await
+    } else {
+        match plain()
+            .container()
+            .await
+            .map_err(|error| (error.code(), error))
         {
-            client.create(path, "").timeout(timeout).await
+            Err((Some(ErrorCode::Unimplemented), _)) => {
+                old.store(true, Ordering::Relaxed);
+                plain().await
+            }
+            Err((Some(ErrorCode::BadArguments), _)) => plain().await,
+            Err((_, error)) => Err(error),
+            Ok(path) => Ok(path),
         }
-        other => other,
     };
     match made {
         Err(error) if error.code() == Some(ErrorCode::NodeExists) => Ok(()),

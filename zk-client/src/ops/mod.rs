@@ -29,6 +29,7 @@
 
 mod admin;
 mod create;
+mod making;
 mod multi;
 mod protected;
 mod read;

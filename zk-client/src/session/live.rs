@@ -200,6 +200,9 @@ impl<C: Slot> Session<C> {
             // The server knows the end before we do; it closes the connection behind this.
             out.push(Effect::Hangup("the server says that the session is over"));
         }
+        if code == Some(ErrorCode::Unimplemented) {
+            self.on_unknown(call.op, out);
+        }
         let Some(slot) = call.slot else {
             return;
         };
@@ -212,6 +215,23 @@ impl<C: Slot> Session<C> {
             frame: call.frame,
             took: Some(now.saturating_since(sent_at)),
         });
+    }
+}
+
+impl<C: Slot> Session<C> {
+    /// An old server does not know the operation, says so, and closes the connection: what would be written from here
+    /// on would be lost, so that it waits for the next.
+    fn on_unknown(&mut self, op: OpCode, out: &mut Vec<Effect<C>>) {
+        // These are refused in the same words by servers that know them and were told not to allow them.
+        if matches!(op, OpCode::CreateTtl | OpCode::Reconfig) {
+            return;
+        }
+        if op == OpCode::RemoveWatches {
+            self.watches_stay = true;
+        }
+        out.push(Effect::Leave(
+            "the server does not know an operation, and hangs up",
+        ));
     }
 }
 

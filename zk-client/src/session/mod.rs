@@ -110,6 +110,8 @@ pub(crate) enum Effect<C> {
     State(State),
     /// The connection is of no use any more.
     Hangup(&'static str),
+    /// Nor is it of any use after this, for which the server is not to blame.
+    Leave(&'static str),
 }
 
 /// The connection's part in the session.
@@ -173,6 +175,8 @@ pub(crate) struct Session<C> {
     urgent: VecDeque<Vec<u8>>,
     credentials: Credentials<C>,
     watches: Table,
+    /// Servers before 3.5 keep a watch until it fires. Once one has said so, none is asked again to remove one.
+    watches_stay: bool,
     /// No call times out before this.
     earliest: Option<Time>,
     /// The call that asked for the session's end, and when it stops waiting.
@@ -206,6 +210,7 @@ impl<C: Slot> Session<C> {
             urgent: VecDeque::new(),
             credentials: Credentials::default(),
             watches: Table::default(),
+            watches_stay: false,
             earliest: None,
             closing: None,
         }

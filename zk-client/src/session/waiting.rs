@@ -81,6 +81,7 @@ impl<C: Slot> Session<C> {
         // Without a connection the server has no watch of ours; it will not be armed again.
         if let Some((path, kind)) = removal
             && self.phase == Phase::Live
+            && !self.watches_stay
             && !self.is_registering(&path)
         {
             let request = Request::RemoveWatches {

@@ -74,7 +74,7 @@ impl World {
                 }
                 Effect::Notify(id, item) => self.ledger.on_notify(&self.ensemble.log, id, &item),
                 Effect::State(state) => self.on_state(state),
-                Effect::Hangup(_) => over = true,
+                Effect::Hangup(_) | Effect::Leave(_) => over = true,
             }
         }
         // Whoever asked for a watch and did not get it drops the watcher.
