@@ -62,6 +62,8 @@ pub enum Canary {
     EpochNotRaised,
     /// A voter whose data are gone promises as if it had never promised (S35, ZOOKEEPER-261, 2325).
     EmptyVoterCounts,
+    /// A voter whose data are gone takes the part of them that it was given again for all of them (P26).
+    PartTakenForAll,
     /// A leader that stood still goes on where it was (P30).
     LeaseIgnored,
     /// A learner is brought up to date with a part of the history, as if that were all (ZOOKEEPER-4925).
@@ -79,7 +81,7 @@ mod cage {
 
     impl Canary {
         /// All of them.
-        pub const ALL: [Self; 28] = [
+        pub const ALL: [Self; 29] = [
             Self::AckBeforeHistory,
             Self::AckBeforeEpoch,
             Self::PromiseBeforeDisk,
@@ -106,6 +108,7 @@ mod cage {
             Self::EndlessCounter,
             Self::EpochNotRaised,
             Self::EmptyVoterCounts,
+            Self::PartTakenForAll,
             Self::LeaseIgnored,
             Self::WindowWithAHole,
         ];

@@ -313,3 +313,43 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zxid(epoch: i64, counter: i64) -> Zxid {
+        Zxid::from_wire(epoch << 32 | counter)
+    }
+
+    /// Counted from the end where that is sure, and searched for elsewhere: the place is the same.
+    #[test]
+    fn a_place_is_found_among_all_epochs() {
+        let whole = [
+            (1, 3),
+            (1, 4),
+            (1, 5),
+            (2, 1),
+            (2, 2),
+            (2, 3),
+            (4, 1),
+            (4, 2),
+        ];
+        let all = whole.map(|(epoch, counter)| zxid(epoch, counter));
+        for end in 1..=all.len() {
+            for begin in 0..end {
+                let window = &all[begin..end];
+                let mut history = History::ending_with(all[end - 1]);
+                history.remember(window.iter().map(|zxid| (*zxid, Bytes::from_static(b"x"))));
+                let places = (1..=5).flat_map(|epoch| (0..7).map(move |c| zxid(epoch, c)));
+                for place in places.filter(|place| *place >= window[0]) {
+                    let expected: Vec<_> = window.iter().filter(|it| **it > place).collect();
+                    let found: Vec<_> = history.after(place).map(|entry| &entry.zxid).collect();
+                    assert_eq!(found, expected, "behind {place} in {window:?}");
+                    let bytes = history.bytes_between(place, history.logged());
+                    assert_eq!(bytes, expected.len() as u64, "{place} in {window:?}");
+                }
+            }
+        }
+    }
+}

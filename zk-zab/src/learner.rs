@@ -34,8 +34,8 @@ pub(crate) type Step<T> = Result<T, Departure>;
 #[derive(Clone, Debug)]
 pub(crate) struct Learner {
     pub(crate) leader: ServerId,
-    /// Whether the leader was elected for a history.
-    leader_has_history: bool,
+    /// The end of the history the leader was elected for.
+    leaders_last: Zxid,
     /// When the leader will have been silent for too long, or the current phase taken too long.
     until: Time,
     phase: Phase,
@@ -95,7 +95,7 @@ impl Learner {
     /// Begins to look for the leader that was elected.
     pub(crate) fn begin(
         leader: ServerId,
-        leader_has_history: bool,
+        leaders_last: Zxid,
         me: &Member,
         now: Time,
         out: &mut Vec<Effect>,
@@ -103,7 +103,7 @@ impl Learner {
         out.push(Effect::Dial { to: leader });
         Self {
             leader,
-            leader_has_history,
+            leaders_last,
             until: now + me.settings.init_time(),
             phase: Phase::Dialling {
                 again: None,
@@ -287,8 +287,8 @@ impl Learner {
         if let Phase::Promising { link, epoch } = self.phase
             && me.promises.accepted() == epoch
         {
-            // What a server without any history has promised before may be lost with it (P26).
-            let forgets = me.is_blank() && self.leader_has_history;
+            // What a server without a whole history has promised before may be lost with the rest of it (P26).
+            let forgets = me.may_have_forgotten(self.leaders_last);
             let forgets = forgets && !Canary::EmptyVoterCounts.sings();
             let current_epoch = (!forgets).then(|| me.promises.current());
             send(link, offer(me, current_epoch), out);

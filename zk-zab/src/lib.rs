@@ -416,8 +416,8 @@ impl Zab {
         };
         out.push(Effect::Become(standing));
         let vote = self.election.as_ref().and_then(Election::vote);
-        let has_history = vote.is_some_and(|vote| vote.zxid > Zxid::ZERO);
-        let learner = Learner::begin(leader, has_history, &self.me, now, out);
+        let last = vote.map_or(Zxid::ZERO, |vote| vote.zxid);
+        let learner = Learner::begin(leader, last, &self.me, now, out);
         self.role = Role::Learning(learner);
         Ok(())
     }

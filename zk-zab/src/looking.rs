@@ -50,7 +50,8 @@ impl Looking {
     ///
     /// A history whose last transaction is of a later epoch than it says was cut off between its
     /// transactions and its epoch (O3). A transaction proves that its leader had a quorum, so the epoch
-    /// is raised before the first vote (P27).
+    /// is raised before the first vote (P27). Who never had any epoch has been given a part of a history, and
+    /// that alone: it may have lost the rest, and does not become somebody by starting again (P26).
     pub(crate) fn settle(&mut self, me: &mut Member, now: Time, out: &mut Vec<Effect>) -> bool {
         match self {
             Self::Electing => return false,
@@ -61,7 +62,9 @@ impl Looking {
                     return false;
                 }
                 let held = me.history.logged().epoch();
-                if held > me.promises.current() && !Canary::EpochNotRaised.sings() {
+                let late = held > me.promises.current();
+                let known = !me.is_blank() || Canary::PartTakenForAll.sings();
+                if late && known && !Canary::EpochNotRaised.sings() {
                     me.promises.adopt(held, out);
                     return false;
                 }

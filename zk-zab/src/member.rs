@@ -36,6 +36,12 @@ impl Member {
         is_blank(self.promises.current(), self.history.logged())
     }
 
+    /// Whether this server [may have forgotten](may_have_forgotten) what it has promised.
+    pub(crate) fn may_have_forgotten(&self, leaders_last: Zxid) -> bool {
+        let (current, last) = (self.promises.current(), self.history.logged());
+        may_have_forgotten(current, last, leaders_last)
+    }
+
     /// A transaction from a leader: the next one, or one this server has already (Zab spec issue 2).
     pub(crate) fn take(
         &mut self,
@@ -73,6 +79,14 @@ impl Member {
 pub(crate) fn is_blank(current: Epoch, last: Zxid) -> bool {
     let in_part = last.epoch() > Epoch::default();
     current == Epoch::default() && (last == Zxid::ZERO || in_part)
+}
+
+/// Whether the promise of such a server counts nothing beside a leader whose history ends there: it may have had a
+/// part in an epoch, and have lost it and its promises (P26). Where nobody knows of any epoch an ensemble begins; what
+/// a standalone server wrote, others may join.
+pub(crate) fn may_have_forgotten(current: Epoch, last: Zxid, leaders_last: Zxid) -> bool {
+    let begins = last.max(leaders_last).epoch() == Epoch::default();
+    is_blank(current, last) && !begins
 }
 
 /// Says something on a link.

@@ -5,7 +5,7 @@ use super::peer::{Peer, Stage};
 use super::{Leader, Phase};
 use crate::canary::Canary;
 use crate::learner::Step;
-use crate::member::{Member, is_blank, send};
+use crate::member::{Member, may_have_forgotten, send};
 use crate::{Departure, Effect, LAST_EPOCH, LinkId, Message, Time};
 use std::collections::BTreeSet;
 use zk_proto::{Epoch, ServerId, Zxid};
@@ -177,8 +177,8 @@ impl Leader {
             }
             // A promise made before, perhaps to another, is not counted (I3). Nor is that of a server that has
             // nothing, where there is something to have: it may have lost it, and its promises with it (P26).
-            let blank = current.is_some_and(|current| is_blank(current, last));
-            let lost = blank && me.history.logged() > Zxid::ZERO;
+            let ours = me.history.logged();
+            let lost = current.is_some_and(|current| may_have_forgotten(current, last, ours));
             let lost = lost && !Canary::EmptyVoterCounts.sings();
             if current.is_some() && last != Zxid::NONE && !lost {
                 promised.insert(server);

@@ -28,11 +28,13 @@ pub(crate) struct Chaos {
     questions: u64,
     /// How often someone is elected by chance.
     wrong_elections: u64,
+    /// Whether messages that wait are read together.
+    pub(crate) gathers: bool,
     pub(crate) over: bool,
 }
 
 impl Chaos {
-    pub(crate) fn draw(rng: &mut Rng) -> Self {
+    pub(crate) fn draw(seed: u64, rng: &mut Rng) -> Self {
         let mut rate = |up_to: u64| {
             if rng.permille(500) {
                 rng.below(up_to)
@@ -71,6 +73,7 @@ impl Chaos {
             writes: rng.between(50, 600),
             questions: rng.below(60),
             wrong_elections,
+            gathers: seed.is_multiple_of(2),
             over: false,
         }
     }
@@ -103,7 +106,7 @@ pub(crate) fn strike(world: &mut World) {
         if happens(world, 40) {
             world.network.blocked.clear();
         }
-        if !world.has_half_a_history() {
+        if !corner(world) {
             harm(world, server, other);
         }
     }
@@ -152,6 +155,32 @@ fn harm(world: &mut World, server: usize, other: usize) {
     if happens(world, world.chaos.resignations) {
         world.give(server, zk_zab::Input::Resign);
     }
+}
+
+/// A voter that lost its disk has been given a part of the history: whoever has the rest dies, and it is left with those
+/// who are late, as many as are a quorum with it (P26).
+fn corner(world: &mut World) -> bool {
+    let Some(server) = world.has_a_part() else {
+        return false;
+    };
+    let last = world.ghost.stands.last().map(|(zxid, _)| *zxid);
+    let late = |other: &usize| {
+        let disk = &world.servers[*other].disk;
+        let lacks = last.is_some_and(|last| !disk.holds(last));
+        *other != server && lacks && world.alive(*other).is_some()
+    };
+    let mut left: Vec<_> = (0..world.voters).filter(late).collect();
+    left.push(server);
+    if left.len() <= world.voters / 2 || world.now < world.few_until {
+        return false;
+    }
+    world.saw("cornered");
+    world.few_until = world.now + 1_500;
+    world.network.blocked.clear();
+    for other in (0..world.voters).filter(|other| !left.contains(other)) {
+        world.crash(other);
+    }
+    true
 }
 
 fn restart_who_resigned(world: &mut World, server: usize) {

@@ -154,8 +154,9 @@ impl Ghost {
     /// A voter looks for a leader, and offers itself (I2, S77).
     pub(crate) fn on_vote(&self, server: usize, vote: &Vote, own: &Disk) {
         let (last, current) = (own.last(), own.epochs.current);
+        let in_part = current == Epoch::default();
         assert!(
-            last.epoch() <= current,
+            last.epoch() <= current || in_part,
             "I2: {server} votes with {last} in {current}"
         );
         // Others may go on voting for what a wiped server had, and it with them.

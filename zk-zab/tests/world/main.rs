@@ -96,6 +96,7 @@ fn no_seed_breaks_an_invariant_and_every_world_heals() {
             "resigned",
             "counter spent",
             "wiped",
+            "cornered",
             "snapshot lost",
             "tail needed",
             "leader",

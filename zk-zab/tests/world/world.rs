@@ -7,7 +7,8 @@ use crate::network::{Item, Network};
 use crate::rng::Rng;
 use crate::server::{Alive, Role, Server, payload, server_id, time};
 use std::collections::{BTreeMap, BTreeSet};
-use zk_zab::{Input, LinkId, Notification};
+use zk_proto::{Epoch, Zxid};
+use zk_zab::{Input, LinkId, Message, Notification, condense};
 
 /// Something that will happen.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let chaos = Chaos::draw(&mut rng);
+        let chaos = Chaos::draw(seed, &mut rng);
         let observers = usize::from(rng.permille(300));
         let window = [0, 1, 3, 5, 100, 500][rng.index(6)];
         let backlog = if rng.permille(200) { 3_000 } else { 1 << 20 };
@@ -282,12 +283,40 @@ impl World {
             alive.heard.insert(from, self.now);
         }
         match item {
-            Item::Message(message) => self.give(server, Input::Received { link: id, message }),
+            Item::Message(message) => {
+                let messages = self.gather(id, server, message);
+                self.read(id, server, messages);
+            }
             Item::Snapshot(content) => self.take_snapshot(id, server, content),
             Item::End => {
                 self.hang_up(id, server, true);
                 self.lose_snapshot(id, server);
                 self.give(server, Input::Closed { link: id });
+            }
+        }
+    }
+
+    /// What comes together with a message, as a reader hands it over.
+    fn gather(&mut self, id: LinkId, server: usize, first: Message) -> Vec<Message> {
+        let mut messages = vec![first];
+        if let Some(link) = self.network.links.get_mut(&id)
+            && self.chaos.gathers
+        {
+            let items = &mut link.to(server).items;
+            while let Some(Item::Message(next)) = items.front() {
+                messages.push(next.clone());
+                items.pop_front();
+            }
+        }
+        condense(&mut messages);
+        messages
+    }
+
+    fn read(&mut self, link: LinkId, server: usize, messages: Vec<Message>) {
+        let life = self.servers[server].life;
+        for message in messages {
+            if self.lives(server, life) {
+                self.give(server, Input::Received { link, message });
             }
         }
     }
@@ -425,10 +454,13 @@ impl World {
         );
     }
 
-    /// A voter's disk is replaced by an empty one, while all others have had something: a member to which nothing
-    /// ever happened cannot be told from one that is new.
+    /// A voter's disk is replaced by an empty one, while all others have had a whole history: a member to which that
+    /// never happened cannot be told from one that has lost it.
     pub(crate) fn wipe(&mut self, server: usize) {
-        let known = |index: &usize| self.servers[*index].disk.last().counter() > 0;
+        let known = |index: &usize| {
+            let disk = &self.servers[*index].disk;
+            disk.last().counter() > 0 && disk.epochs.current > Epoch::default()
+        };
         if self.ghost.wiped.is_some() || server >= self.voters || self.voters < 3 {
             return;
         }
@@ -443,11 +475,12 @@ impl World {
         self.start(server);
     }
 
-    /// Whether a voter that lost its disk has some of the history again and not all of it. It looks like one that was
-    /// only late then, so whoever gives it the rest must live: a hole that docs/DECISIONS.md leaves to the operator.
-    pub(crate) fn has_half_a_history(&self) -> bool {
-        let wiped = self.ghost.wiped;
-        wiped.is_some_and(|server| self.servers[server].disk.last().counter() > 0)
+    /// The voter that lost its disk, while it has some of the history again and was never told that this is all.
+    pub(crate) fn has_a_part(&self) -> Option<usize> {
+        let server = self.ghost.wiped?;
+        let disk = &self.servers[server].disk;
+        let in_part = disk.last() > Zxid::ZERO && disk.epochs.current < disk.last().epoch();
+        (in_part && self.alive(server).is_some()).then_some(server)
     }
 
     /// One input to a server, if its process runs.
