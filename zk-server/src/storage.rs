@@ -2,6 +2,7 @@
 //!
 //! The disk knows no tree and the tree no disk; they are introduced here.
 
+mod clearing;
 mod crew;
 mod recent;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use crate::disk::leave::Leave;
 use crate::disk::lock::{DirLock, LockError};
 use crate::disk::log::{Log, LogEvent, LogOptions};
 use crate::disk::names::Compression;
-use crate::disk::purge::{PurgeDirs, Retention, purge};
+use crate::disk::purge::{Looked, PurgeDirs, Retention};
 use crate::disk::recovery::{self, RecoveryError, RecoveryOptions};
 use crate::disk::snapshot::{
     Refusal, SnapshotEvent, SnapshotFailure, SnapshotFile, SnapshotLimits, SnapshotSink,
@@ -27,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::replica::Event;
 use crate::tree::{DigestAlgorithm, ImageProgress, Restore, Rules, Tree, Trust};
 use bytes::Bytes;
+use clearing::Clearing;
 use crew::Crew;
 pub(crate) use recent::Recent;
 use std::io;
@@ -92,9 +94,9 @@ pub(crate) struct Store {
     dirs: Dirs,
     limits: SnapshotLimits,
     metrics: Arc<Metrics>,
-    /// Held while old files are being removed, or the history is changed: neither must rely on what the other
-    /// removes.
-    clearing: Arc<Mutex<()>>,
+    /// Held by the one purge at work.
+    purging: Arc<Mutex<()>>,
+    clearing: Clearing,
     /// Before the lock, which outlives everyone who writes.
     crew: Crew,
     /// Only held; in a mutex because the store is looked at from several threads.
@@ -125,7 +127,8 @@ pub(crate) fn open(
             ..SnapshotLimits::default()
         },
         metrics,
-        clearing: Arc::default(),
+        purging: Arc::default(),
+        clearing: Clearing::default(),
         crew: Crew::default(),
         _lock: Mutex::new(lock),
     };
@@ -392,10 +395,13 @@ impl Store {
             keep: self.config.retain_count as usize,
             low_space: self.config.disk_headroom.unwrap_or(0),
         };
-        let (limits, clearing) = (self.limits, Arc::clone(&self.clearing));
+        let (limits, purging) = (self.limits, Arc::clone(&self.purging));
+        let clearing = self.clearing.clone();
         let work = move |leave: &Leave| {
-            let alone = clearing.lock().unwrap_or_else(PoisonError::into_inner);
-            let purged = purge(&*files, &dirs, retention, None, limits, leave);
+            // Two would read the same files.
+            let alone = purging.lock().unwrap_or_else(PoisonError::into_inner);
+            let look = || Looked::at(&*files, &dirs, retention, limits, leave);
+            let purged = clearing.after_a_look(look, |looked| looked.remove(&*files, &dirs, None));
             drop(alone);
             match purged {
                 Ok((plan, removed)) => {

@@ -115,25 +115,43 @@ pub struct PurgeDirs {
     pub logs: PathBuf,
 }
 
-/// Reads the snapshots that are to be kept, decides, and removes, durably. Takes long: not for the loop.
-/// Who is asked to leave meanwhile has removed nothing.
-pub fn purge(
-    files: &dyn Files,
-    dirs: &PurgeDirs,
-    retention: Retention,
-    held: Option<Zxid>,
-    limits: SnapshotLimits,
-    leave: &Leave,
-) -> io::Result<(PurgePlan, Removed)> {
-    let keep = retention.keep_with(files.space(&dirs.snapshots)?);
-    let snapshots = find_snapshots(files, &dirs.snapshots, keep, limits, leave)?;
-    let logs = find_logs(files, &dirs.logs)?;
-    let plan = plan(&snapshots, &logs, keep, held);
-    // Snapshots first: one whose logs are gone would only pretend to be of use.
-    let mut removed = Removed::default();
-    removed.take(files, &dirs.snapshots, &plan.snapshots)?;
-    removed.take(files, &dirs.logs, &plan.logs)?;
-    Ok((plan, removed))
+/// The snapshots there were at one moment, those to be kept read to their last seal.
+#[derive(Debug)]
+pub struct Looked {
+    snapshots: Vec<SnapshotFound>,
+    keep: usize,
+}
+
+impl Looked {
+    /// Reads the snapshots that are to be kept. Takes long: not for the loop, and nobody needs to wait for it. Who is
+    /// asked to leave meanwhile has removed nothing.
+    pub fn at(
+        files: &dyn Files,
+        dirs: &PurgeDirs,
+        retention: Retention,
+        limits: SnapshotLimits,
+        leave: &Leave,
+    ) -> io::Result<Self> {
+        let keep = retention.keep_with(files.space(&dirs.snapshots)?);
+        let snapshots = find_snapshots(files, &dirs.snapshots, keep, limits, leave)?;
+        Ok(Self { snapshots, keep })
+    }
+
+    /// Decides, and removes, durably. Nobody has cut or replaced the history since it was looked at.
+    pub fn remove(
+        &self,
+        files: &dyn Files,
+        dirs: &PurgeDirs,
+        held: Option<Zxid>,
+    ) -> io::Result<(PurgePlan, Removed)> {
+        let logs = find_logs(files, &dirs.logs)?;
+        let plan = plan(&self.snapshots, &logs, self.keep, held);
+        // Snapshots first: one whose logs are gone would only pretend to be of use.
+        let mut removed = Removed::default();
+        removed.take(files, &dirs.snapshots, &plan.snapshots)?;
+        removed.take(files, &dirs.logs, &plan.logs)?;
+        Ok((plan, removed))
+    }
 }
 
 /// Lists the snapshots and reads as many of the newest as will be kept.

@@ -14,7 +14,6 @@ use crate::disk::truncate::{TruncateError, TruncateLimits, forget_history, trunc
 use crate::replica::Event;
 use crate::tree::{Tree, Trust};
 use std::io::Read;
-use std::sync::{MutexGuard, PoisonError};
 use tokio::sync::mpsc::UnboundedSender;
 use zk_proto::Zxid;
 use zk_zab::Epochs;
@@ -77,7 +76,7 @@ impl Store {
         to: Zxid,
         door: UnboundedSender<Event>,
     ) -> Result<Reopened, RejoinError> {
-        let _alone = self.clear_alone();
+        let _alone = self.clearing.change();
         log.close()?;
         let limits = TruncateLimits {
             txn: field_limit(config),
@@ -97,7 +96,7 @@ impl Store {
         config: &Config,
         door: UnboundedSender<Event>,
     ) -> Result<Anew, RejoinError> {
-        let _alone = self.clear_alone();
+        let _alone = self.clearing.change();
         let (tree, recent) = self.recover(config)?;
         let last = tree.last_zxid();
         let epochs = self.epochs(config, last)?.unwrap_or_default();
@@ -119,18 +118,13 @@ impl Store {
         mut tree: Tree,
         door: UnboundedSender<Event>,
     ) -> Result<Reopened, RejoinError> {
-        let _alone = self.clear_alone();
+        let _alone = self.clearing.change();
         log.close()?;
         let zxid = tree.last_zxid();
         self.write_snapshot_now(&mut tree)?;
         forget_history(&*self.files, &self.places(), zxid)?;
         let log = self.start_log(config, zxid, door)?;
         Ok(Reopened { tree, log })
-    }
-
-    /// No purge removes what is built upon here: its plan may be older than the change.
-    fn clear_alone(&self) -> MutexGuard<'_, ()> {
-        self.clearing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn places(&self) -> PurgeDirs {

@@ -11,7 +11,7 @@ use super::*;
 use crate::disk::fake::{Fault, FaultKind, FaultyFiles};
 use crate::disk::files::{read_all, replace};
 use crate::disk::leave::Leave;
-use crate::disk::purge::{PurgeDirs, Retention, purge};
+use crate::disk::purge::{Looked, PurgeDirs, PurgePlan, Retention};
 use crate::disk::record;
 use crate::disk::snapshot::{SnapshotEvent, SnapshotFile, SnapshotTrailer, SnapshotWriter};
 use crate::disk::store::{LogStore, StoreOptions};
@@ -19,6 +19,22 @@ use crate::disk::testing::{DIRECTORIES, Memory, copy_recorded, recorded, testdat
 use std::sync::Arc;
 
 const DIR: &str = "/d";
+
+fn purge(
+    files: &FaultyFiles,
+    keep: usize,
+    limits: SnapshotLimits,
+    leave: &Leave,
+) -> io::Result<PurgePlan> {
+    let dirs = PurgeDirs {
+        snapshots: DIR.into(),
+        logs: DIR.into(),
+    };
+    let retention = Retention { keep, low_space: 0 };
+    let looked = Looked::at(files, &dirs, retention, limits, leave)?;
+    let (plan, _removed) = looked.remove(files, &dirs, None)?;
+    Ok(plan)
+}
 const LIMIT: usize = 2 * DEFAULT_MAX_BUFFER;
 
 fn options() -> RecoveryOptions {

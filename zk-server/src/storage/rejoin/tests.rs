@@ -1,14 +1,15 @@
 //! Trees that leaders sent, Java's and ours, and what is left of a log that was cut or replaced.
 
 use super::*;
-use crate::disk::files::RealFiles;
+use crate::disk::files::{Entry, Files, Handle, Kind, RealFiles, Space};
 use crate::disk::snapshot::SYNC_SIGNATURE;
 use crate::disk::testing::{copy_recorded, transaction};
 use crate::storage::{Opened, open};
 use crate::tree::ImageProgress;
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zk_proto::txn::TxnRecord;
 
@@ -181,4 +182,93 @@ fn what_was_cut_off_does_not_come_back() {
     let beyond = Zxid::from_wire(9);
     let Opened { log, store, .. } = opened;
     assert!(store.cut(&config, log, beyond, door).is_err());
+}
+
+/// A disk on which the purge's reading of snapshots takes as long as the test likes.
+#[derive(Debug)]
+struct SlowToPurge {
+    looks: std::sync::mpsc::Sender<()>,
+    gate: Mutex<()>,
+}
+
+impl Files for SlowToPurge {
+    fn open_read(&self, path: &Path) -> std::io::Result<Box<dyn Handle>> {
+        if std::thread::current().name() == Some("purge") {
+            self.looks.send(()).unwrap();
+            drop(self.gate.lock().unwrap());
+        }
+        RealFiles.open_read(path)
+    }
+
+    fn create(&self, path: &Path) -> std::io::Result<Box<dyn Handle>> {
+        RealFiles.create(path)
+    }
+    fn open(&self, path: &Path) -> std::io::Result<Box<dyn Handle>> {
+        RealFiles.open(path)
+    }
+    fn create_dir(&self, path: &Path) -> std::io::Result<()> {
+        RealFiles.create_dir(path)
+    }
+    fn list(&self, dir: &Path) -> std::io::Result<Vec<Entry>> {
+        RealFiles.list(dir)
+    }
+    fn kind(&self, path: &Path) -> std::io::Result<Option<Kind>> {
+        RealFiles.kind(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        RealFiles.rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> std::io::Result<()> {
+        RealFiles.remove(path)
+    }
+    fn sync_dir(&self, dir: &Path) -> std::io::Result<()> {
+        RealFiles.sync_dir(dir)
+    }
+    fn space(&self, dir: &Path) -> std::io::Result<Space> {
+        RealFiles.space(dir)
+    }
+    fn lock(&self, path: &Path) -> std::io::Result<Box<dyn Handle>> {
+        RealFiles.lock(path)
+    }
+}
+
+/// The loop waits for a cut, and with it everyone who waits for this member (P31, P32).
+#[test]
+fn a_cut_does_not_wait_for_a_purge_that_reads_and_is_not_undone_by_it() {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    let temp = tempfile::tempdir().unwrap();
+    let (looks, looking) = std::sync::mpsc::channel();
+    let files = Arc::new(SlowToPurge {
+        looks,
+        gate: Mutex::new(()),
+    });
+    let config = Config::in_process(temp.path());
+    let (door, _events) = tokio::sync::mpsc::unbounded_channel();
+    let opened = open(files.clone(), &config, Arc::default(), door.clone()).unwrap();
+    let Opened { log, store, .. } = opened;
+    log.append((1..=5).map(|zxid| transaction(zxid, 10)).collect())
+        .unwrap();
+
+    let store = Arc::new(store);
+    let closed = files.gate.lock().unwrap();
+    store.purge();
+    looking.recv_timeout(PATIENCE).unwrap();
+    let (cut, is_cut) = std::sync::mpsc::channel();
+    let cutting = {
+        let (store, config) = (Arc::clone(&store), config.clone());
+        std::thread::spawn(move || {
+            let reopened = store.cut(&config, log, Zxid::from_wire(3), door);
+            cut.send(reopened.unwrap().tree.last_zxid()).unwrap();
+        })
+    };
+    let cut = is_cut.recv_timeout(PATIENCE);
+    drop(closed);
+    cutting.join().unwrap();
+    assert_eq!(cut, Ok(Zxid::from_wire(3)), "while the purge reads");
+    let again = looking.recv_timeout(PATIENCE);
+    assert_eq!(
+        again,
+        Ok(()),
+        "what was read before the cut is not believed"
+    );
 }

@@ -49,23 +49,8 @@ fn snapshot_and_purge(files: &FaultyFiles, zxid: Zxid) -> io::Result<()> {
     if !matches!(outcome.recv().unwrap(), SnapshotEvent::Written(_)) {
         return Ok(());
     }
-    let dirs = PurgeDirs {
-        snapshots: DIR.into(),
-        logs: DIR.into(),
-    };
-    let retention = Retention {
-        keep: 2,
-        low_space: 0,
-    };
-    purge(
-        files,
-        &dirs,
-        retention,
-        None,
-        SnapshotLimits::default(),
-        &Leave::default(),
-    )
-    .map(drop)
+    let limits = SnapshotLimits::default();
+    purge(files, 2, limits, &Leave::default()).map(drop)
 }
 
 fn check_prefix(memory: &Memory, acknowledged: Zxid, written: i64, about: &str) {

@@ -26,15 +26,7 @@ fn purge_counts_no_snapshot_that_a_start_would_refuse() {
     for zxid in [4, 12] {
         fuzzy(&files, zxid, zxid);
     }
-    let dirs = PurgeDirs {
-        snapshots: DIR.into(),
-        logs: DIR.into(),
-    };
-    let retention = Retention {
-        keep: 2,
-        low_space: 0,
-    };
-    let (plan, _) = purge(&files, &dirs, retention, None, limits, &Leave::default()).unwrap();
+    let plan = purge(&files, 2, limits, &Leave::default()).unwrap();
     assert_eq!(
         plan.snapshots,
         ["snapshot.0"],
@@ -63,23 +55,7 @@ fn purge_trusts_no_snapshot_that_it_has_not_read() {
     }
     let rotten = Path::new(DIR).join("snapshot.c");
     files.open(&rotten).unwrap().write_at(30, b"rot").unwrap();
-    let dirs = PurgeDirs {
-        snapshots: DIR.into(),
-        logs: DIR.into(),
-    };
-    let retention = Retention {
-        keep: 2,
-        low_space: 0,
-    };
-    let (plan, _) = purge(
-        &files,
-        &dirs,
-        retention,
-        None,
-        SnapshotLimits::default(),
-        &Leave::default(),
-    )
-    .unwrap();
+    let plan = purge(&files, 2, SnapshotLimits::default(), &Leave::default()).unwrap();
     assert_eq!(
         (plan.snapshots, plan.logs),
         (vec!["snapshot.0".to_owned()], vec![])
@@ -97,21 +73,13 @@ fn a_purge_that_is_asked_to_leave_has_removed_nothing() {
     for zxid in [4, 8, 12] {
         fuzzy(&files, zxid, zxid);
     }
-    let dirs = PurgeDirs {
-        snapshots: DIR.into(),
-        logs: DIR.into(),
-    };
-    let retention = Retention {
-        keep: 1,
-        low_space: 0,
-    };
     let (limits, leave) = (SnapshotLimits::default(), Leave::default());
     let before = files.list(Path::new(DIR)).unwrap();
     leave.ask();
     // Not even of one that is read to its end is anything believed: the next would not be read.
-    let error = purge(&files, &dirs, retention, None, limits, &leave).unwrap_err();
+    let error = purge(&files, 1, limits, &leave).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Interrupted);
     assert_eq!(files.list(Path::new(DIR)).unwrap(), before);
-    let (plan, _) = purge(&files, &dirs, retention, None, limits, &Leave::default()).unwrap();
+    let plan = purge(&files, 1, limits, &Leave::default()).unwrap();
     assert_eq!(plan.snapshots.len(), 3);
 }
