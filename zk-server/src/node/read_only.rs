@@ -11,7 +11,7 @@ use crate::replica::Submission;
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::info;
-use zk_proto::{ErrorCode, OpCode, Reply, SessionId};
+use zk_proto::{ConnectResponse, ErrorCode, OpCode, Reply, SessionId};
 use zk_zab::Time;
 
 /// A leader is usually found sooner.
@@ -53,15 +53,19 @@ impl Node {
         timeout: Duration,
         now: Time,
     ) {
-        if session == SessionId::NONE {
+        let response = if session == SessionId::NONE {
             let session = self.sessions.allocate();
-            let response = self.sessions.begin(session, timeout, link, now);
-            link.push_and_wake(Delivery::Connected(response));
+            self.sessions.begin(session, timeout, link, now)
         } else if self.is_of_the_ensemble(session) {
-            link.push_and_wake(Delivery::Close);
+            return link.push_and_wake(Delivery::Close);
         } else {
-            self.take_up(link, session, password, timeout);
-        }
+            let sessions = &mut self.sessions;
+            sessions.take_up(session, password, timeout, link, now)
+        };
+        link.push_and_wake(Delivery::Connected(ConnectResponse {
+            read_only: Some(true),
+            ..response
+        }));
     }
 
     /// Whether only the ensemble can say what becomes of a session: its holder is not to believe that what it holds

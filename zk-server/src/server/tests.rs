@@ -3,6 +3,7 @@
 mod ensemble;
 mod leaving;
 mod led;
+mod read_only;
 mod strangers;
 
 use super::*;

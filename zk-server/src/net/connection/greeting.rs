@@ -58,8 +58,14 @@ impl Connection {
             timeout: self.replica.clamp_timeout(request.timeout),
         });
         let response = self.connected().await?;
+        // This server may have lost its leader, or found one, while the loop had other things to do: what the session
+        // is, the loop has decided.
+        let read_only = response.read_only == Some(true);
+        if read_only && request.read_only != Some(true) {
+            return Err(Ended::NotServing);
+        }
         let response = ConnectResponse {
-            read_only: request.read_only.map(|_| self.replica.serves_reads_alone()),
+            read_only: request.read_only.map(|_| read_only),
             ..response
         };
         frame::put_frame(self.front.output(), |out| response.encode(out));
