@@ -242,6 +242,36 @@ async fn a_leader_that_has_just_started_tells_what_is_missed_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn empty_members_join_what_a_server_wrote_alone() {
+    let mut trio = Trio::start(&THREE).await;
+    trio.stop(1).await;
+    trio.wipe(1);
+    let config = Config::in_process(trio.dirs[&1].path());
+    let alone = Server::start_on(Arc::new(RealFiles), config).await.unwrap();
+    write(alone.client_address().unwrap(), "alone", 10).await;
+    let state = |server: &Server| {
+        let tree = server.replica.tree();
+        (tree.last_zxid(), tree.digest())
+    };
+    let written = state(&alone);
+    alone.stop().await.unwrap();
+    for id in [2, 3] {
+        trio.stop(id).await;
+        trio.wipe(id);
+    }
+    for id in [1, 2] {
+        trio.restart(id).await;
+    }
+    assert_eq!(trio.leader().await, 1);
+    trio.wait_until_equal().await;
+    assert_eq!(trio.state(2), written);
+    trio.restart(3).await;
+    write(trio.address(2), "together", 5).await;
+    trio.leader().await;
+    trio.wait_until_equal().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_member_with_an_empty_disk_gets_a_snapshot() {
     let mut trio = Trio::start(&THREE).await;
     trio.leader().await;
