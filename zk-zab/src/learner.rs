@@ -384,16 +384,16 @@ fn on_leader_info(
     Ok(Phase::Choosing { link, epoch })
 }
 
-/// What this server has. Who cannot use what it has says less than the truth, and must not be counted.
+/// What this server has. Who cannot use what it has does not say where that ends: Apache's leaders count no such
+/// promise, ours where they surely know more.
 fn offer(me: &Member, current_epoch: Option<Epoch>) -> Message {
-    if me.settings.wants_snapshot {
-        return Message::AckEpoch {
-            last_zxid: Zxid::NONE,
-            current_epoch: None,
-        };
-    }
+    let last_zxid = if me.settings.wants_snapshot {
+        Zxid::NONE
+    } else {
+        me.history.logged()
+    };
     Message::AckEpoch {
-        last_zxid: me.history.logged(),
+        last_zxid,
         current_epoch,
     }
 }

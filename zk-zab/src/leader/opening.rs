@@ -180,7 +180,10 @@ impl Leader {
             let ours = me.history.logged();
             let lost = current.is_some_and(|current| may_have_forgotten(current, last, ours));
             let lost = lost && !Canary::EmptyVoterCounts.sings();
-            if current.is_some() && last != Zxid::NONE && !lost {
+            // Who wants a snapshot does not say where its history ends. It knows no more than we do if its epoch is
+            // an earlier one; its promise is as good as any other's, and there may be nobody else (P32).
+            let surely = |current: Epoch| last != Zxid::NONE || current < me.promises.current();
+            if current.is_some_and(surely) && !lost {
                 promised.insert(server);
             }
             self.count_promises(me, now, out);

@@ -70,6 +70,10 @@ impl Disk {
         let first = self.queue.pop_front()?;
         let is_append = matches!(first, Op::Append(_));
         let mut said = self.apply(first);
+        if matches!(said, Input::TruncateFailed) {
+            // Nobody writes on behind a cut that could not be made.
+            self.queue.clear();
+        }
         // Appends that wait together are written together.
         while is_append
             && matches!(self.queue.front(), Some(Op::Append(_)))

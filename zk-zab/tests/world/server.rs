@@ -119,7 +119,6 @@ impl Server {
                 alive.applied.clone_from(content);
                 alive.delivered = 0;
                 alive.flight.clear();
-                alive.receiving = None;
                 self.settings.wants_snapshot = false;
             }
             Op::Append(_) | Op::Accept(_) | Op::Adopt(_) => {}

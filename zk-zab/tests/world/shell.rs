@@ -202,8 +202,9 @@ impl World {
             return;
         }
         check_order(id, (&mut pipe.proposed, &mut pipe.committed), &message);
-        // What a crash took from the other's disk is nothing that this one could know.
-        if self.alive(to).is_some() {
+        // What a crash took from the other's disk is nothing that this one could know, even if it runs again.
+        let listens = !pipe.deaf;
+        if self.alive(to).is_some() && listens {
             let disks = [&self.servers[server].disk, &self.servers[to].disk];
             self.ghost.on_send(server, to, &message, disks);
         }

@@ -501,7 +501,8 @@ impl World {
                 },
             );
         }
-        if matches!(input, Input::SnapshotAbandoned { .. }) {
+        if let Input::SnapshotAbandoned { .. } | Input::SnapshotReceived { .. } = input {
+            // What came behind it is read when the agreement knows, and not before.
             alive.receiving = None;
         }
         let line = format!("{server} < {input}");

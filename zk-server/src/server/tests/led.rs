@@ -197,8 +197,8 @@ async fn who_cannot_cut_its_history_begins_anew_and_asks_for_a_snapshot() {
     let (mut learner, last, current) = leader.greet(3).await;
     assert_eq!(
         (last, current),
-        (Zxid::NONE, None),
-        "its promise must not count"
+        (Zxid::NONE, Some(Epoch::new(1))),
+        "what it has is not told; Apache's leaders then count no promise"
     );
     let zxid = zxid(3, 0);
     learner.say(Message::Snap { zxid }).await;
