@@ -145,6 +145,8 @@ pub(crate) struct Replica {
     budget: Arc<Budget>,
     trace_mask: AtomicI64,
     rank: RwLock<Rank>,
+    /// Where the epoch begins in which this member serves; zero while it does not.
+    opening: AtomicI64,
     door: UnboundedSender<Event>,
 }
 
@@ -179,6 +181,7 @@ impl Replica {
             outstanding: AtomicUsize::new(0),
             trace_mask: AtomicI64::new(306),
             rank: RwLock::new(rank),
+            opening: AtomicI64::new(0),
             door,
         }
     }
@@ -454,6 +457,18 @@ impl Replica {
 
     pub(crate) fn set_rank(&self, rank: Rank) {
         *self.rank.write().unwrap_or_else(PoisonError::into_inner) = rank;
+    }
+
+    pub(crate) fn set_opening(&self, opening: Zxid) {
+        self.opening.store(opening.to_wire(), Ordering::Relaxed);
+    }
+
+    /// Who has seen more than this is ahead of this server (P4). What was shown of earlier epochs than the one it
+    /// serves in, it has, unless it never stood: members without a leader show that to those who only read, and must
+    /// not lock them out until somebody writes.
+    pub(crate) fn has_through(&self) -> Zxid {
+        let opening = Zxid::from_wire(self.opening.load(Ordering::Relaxed));
+        self.tree().last_zxid().max(opening)
     }
 
     /// Whether others decide with this server, or for it.

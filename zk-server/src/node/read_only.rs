@@ -2,7 +2,7 @@
 //! member had when it lost the others.
 //!
 //! Their sessions are known here alone, and end with the search for a leader. What they read may be old, and the last
-//! of it may never stand: whoever has seen that is told by the ensemble, as always, that it is ahead.
+//! of it may never stand: whoever has seen that is let in by the ensemble's next epoch all the same.
 
 use super::Node;
 use super::membership::Service;

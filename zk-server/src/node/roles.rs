@@ -162,6 +162,7 @@ impl Node {
         for link in self.replica.links() {
             link.push_and_wake(Delivery::Close);
         }
+        self.replica.set_opening(Zxid::ZERO);
         self.abandon_copies();
         let member = self.membership();
         member.service = Service::None;
@@ -187,6 +188,7 @@ impl Node {
         } else {
             return warn!("this server serves whom nobody leads");
         }
+        replica.set_opening(Zxid::first_of(epoch));
         info!(%epoch, zxid = %tree.last_zxid(), leading, "serving");
         drop(tree);
         self.tell_rank();

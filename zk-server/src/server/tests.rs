@@ -12,6 +12,28 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use zk_proto::{ConnectRequest, ConnectResponse, SessionId, Zxid, frame};
+
+/// A handshake, by a client that has seen so much and would do with a server that can only be read.
+async fn greet(address: SocketAddr, seen: Zxid) -> std::io::Result<ConnectResponse> {
+    let mut stream = TcpStream::connect(address).await?;
+    let request = ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen: seen,
+        timeout: 10_000,
+        session: SessionId::NONE,
+        password: None,
+        read_only: Some(true),
+    };
+    let mut greeting = bytes::BytesMut::new();
+    frame::put_frame(&mut greeting, |out| request.encode(out));
+    stream.write_all(&greeting).await?;
+    let mut answer = vec![0; stream.read_u32().await? as usize];
+    stream.read_exact(&mut answer).await?;
+    Ok(ConnectResponse::decode(&answer).unwrap())
+}
 
 /// What the reliability programme gives a server whose vital part is gone.
 const LIMIT: Duration = Duration::from_millis(100);

@@ -43,7 +43,7 @@ impl Connection {
         if !reads && !self.replica.serves() {
             return Err(Ended::NotServing);
         }
-        let here = self.replica.tree().last_zxid();
+        let here = self.replica.has_through();
         if request.last_zxid_seen > here {
             return Err(Ended::AheadOfUs {
                 seen: request.last_zxid_seen,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use support::Client;
 use tempfile::TempDir;
-use zk_proto::{Request, ServerId, Zxid};
+use zk_proto::{Epoch, Request, ServerId, Zxid};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -238,6 +238,36 @@ async fn a_leader_that_has_just_started_tells_what_is_missed_and_no_more() {
         trio.leader().await;
         trio.wait_until_equal().await;
         assert!(has_first_log(&trio, away), "no snapshot was needed");
+    }
+}
+
+/// A member without a leader may show what never stood, to those who only read. In a later epoch all that did is here,
+/// and they must not wait for somebody who writes; Apache's leaders let them in as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_seen_what_never_stood_is_let_in_by_a_later_epoch() {
+    let mut trio = Trio::start(&THREE).await;
+    trio.leader().await;
+    write(trio.address(1), "old", 3).await;
+    trio.wait_until_equal().await;
+    for id in [1, 2, 3] {
+        trio.stop(id).await;
+    }
+    for id in [1, 2, 3] {
+        trio.restart(id).await;
+    }
+    let leader = trio.leader().await;
+    let (last, _) = trio.state(leader);
+    let epoch = |steps| last.epoch().number() + steps;
+    let seen = |steps| Zxid::first_of(Epoch::new(epoch(steps))).to_wire() + 0xff;
+    let follower = 1 + leader % 3;
+    for id in [leader, follower] {
+        let ahead = greet(trio.address(id), Zxid::from_wire(seen(1))).await;
+        assert!(ahead.is_err(), "P4: {ahead:?}");
+    }
+    assert_eq!(trio.state(leader).0, last, "nobody has written");
+    for id in [follower, leader] {
+        let let_in = greet(trio.address(id), Zxid::from_wire(seen(0))).await;
+        assert!(let_in.is_ok_and(|response| response.timeout > 0), "{id}");
     }
 }
 
