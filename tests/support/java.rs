@@ -6,6 +6,9 @@
     reason = "each test binary uses its own part"
 )]
 
+#[path = "debian.rs"]
+mod debian;
+
 use super::members::Kind;
 use std::path::Path;
 
@@ -16,26 +19,10 @@ pub enum Release {
     V39,
 }
 
-const DEBIAN_JARS: [&str; 13] = [
-    "zookeeper",
-    "zookeeper-jute",
-    "slf4j-api",
-    "slf4j-simple",
-    "commons-cli",
-    "commons-io",
-    "servlet-api",
-    "snappy-java",
-    "netty-all",
-    "metrics-core",
-    "jackson-databind",
-    "jackson-core",
-    "jackson-annotations",
-];
-
 /// A server of this release; without one, says so loudly.
 pub fn kind(release: Release) -> Option<Kind> {
     let classes = match release {
-        Release::V38 => of_3_8(),
+        Release::V38 => debian::class_path(),
         Release::V39 => of_3_9(),
     };
     if classes.is_none() {
@@ -51,17 +38,4 @@ fn of_3_9() -> Option<String> {
     }
     let dir = Path::new("/opt/zk39/lib");
     dir.exists().then(|| format!("{}/*", dir.display()))
-}
-
-fn of_3_8() -> Option<String> {
-    if let Ok(classes) = std::env::var("ZK_JAVA_CP") {
-        return Some(classes);
-    }
-    let path = |jar: &str| format!("/usr/share/java/{jar}.jar");
-    let there = |path: &String| Path::new(path).exists();
-    if !there(&path(DEBIAN_JARS[0])) {
-        return None;
-    }
-    let jars: Vec<_> = DEBIAN_JARS.into_iter().map(path).filter(there).collect();
-    Some(jars.join(":"))
 }

@@ -9,6 +9,9 @@
     reason = "a test tells what it skips, and fails where it stands"
 )]
 
+#[path = "../../tests/support/debian.rs"]
+mod debian;
+
 use bytes::BytesMut;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -29,34 +32,6 @@ use zk_zab::{Candidacy, Message, PeerState, wire};
 /// A Java server on a busy machine takes its time.
 const SOON: Duration = Duration::from_secs(90);
 
-const JARS: [&str; 13] = [
-    "zookeeper",
-    "zookeeper-jute",
-    "slf4j-api",
-    "slf4j-simple",
-    "commons-cli",
-    "commons-io",
-    "servlet-api",
-    "snappy-java",
-    "netty-all",
-    "metrics-core",
-    "jackson-databind",
-    "jackson-core",
-    "jackson-annotations",
-];
-
-fn class_path() -> Option<String> {
-    if let Ok(path) = std::env::var("ZK_JAVA_CP") {
-        return Some(path);
-    }
-    let jars = JARS.map(|jar| PathBuf::from(format!("/usr/share/java/{jar}.jar")));
-    let there = jars.iter().filter(|jar| jar.exists());
-    let there: Vec<_> = there.map(|jar| jar.display().to_string()).collect();
-    jars.first()
-        .is_some_and(|zookeeper| zookeeper.exists())
-        .then(|| there.join(":"))
-}
-
 /// Who listens where; every port of one server is free when the test begins.
 struct Plan {
     class_path: String,
@@ -67,7 +42,7 @@ struct Plan {
 
 impl Plan {
     fn new() -> Option<Self> {
-        let Some(class_path) = class_path() else {
+        let Some(class_path) = debian::class_path() else {
             println!("**** SKIPPED: no Java ZooKeeper: ZK_JAVA_CP or Debian's package ****");
             return None;
         };
