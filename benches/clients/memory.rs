@@ -107,55 +107,86 @@ async fn each<T, M: Future<Output = T>>(
     (held(&region) / count, made)
 }
 
+/// What a client does, in its own words.
+struct Words<C, G, S, W> {
+    connect: C,
+    get: G,
+    set: S,
+    watch: W,
+}
+
+impl<C, G, S, W> Words<C, G, S, W> {
+    /// What it costs to say them.
+    async fn cost<H, Connect, Get, Set, Watch>(&self) -> Costs
+    where
+        H: Clone,
+        C: Fn() -> Connect,
+        G: Fn(&H, &'static str) -> Get,
+        S: Fn(&H, &'static str) -> Set,
+        W: Fn(H, String) -> Watch,
+        Connect: Future<Output = H>,
+        Get: Future<Output: Answer>,
+        Set: Future<Output: Answer>,
+        Watch: Future,
+    {
+        let client = (self.connect)().await;
+        let get = |number| (self.get)(&client, path(number));
+        let set = |number| (self.set)(&client, path(number));
+        let get = per_call(get, |answer| assert!(answer.is_one())).await;
+        let set = per_call(set, |answer| assert!(answer.is_one())).await;
+        let (idle, _clients) = each(CLIENTS, |_| (self.connect)()).await;
+        let watch = |number| {
+            let path = format!("/services/number-{number:06}");
+            (self.watch)(client.clone(), path)
+        };
+        let (watch, _watches) = each(WATCHES, watch).await;
+        Costs {
+            get,
+            set,
+            client: idle,
+            watch,
+        }
+    }
+}
+
+/// What a call comes to.
+trait Answer {
+    fn is_one(&self) -> bool;
+}
+
+impl<T, E> Answer for Result<T, E> {
+    fn is_one(&self) -> bool {
+        self.is_ok()
+    }
+}
+
 async fn ours(server: &Server) -> Costs {
-    let connect = async |_| {
-        zk_client::Client::connect(&server.hosts)
-            .await
-            .expect("a session")
+    use zk_client::Client;
+    let words = Words {
+        connect: async || Client::connect(&server.hosts).await.expect("a session"),
+        get: |client: &Client, path| client.get(path).send(),
+        set: |client: &Client, path| client.set(path, DATA).send(),
+        watch: async |client: Client, path: String| client.watch(path).await.expect("a watch"),
     };
-    let client = connect(0).await;
+    let client = (words.connect)().await;
     client.create("/bench", "").await.expect("a node");
     for number in 0..scenarios::NODES {
         let created = client.create(path(number), DATA).await;
         created.expect("a node");
     }
-    let get = |number| client.get(path(number)).send();
-    let set = |number| client.set(path(number), DATA).send();
-    let get = per_call(get, |answer| assert!(answer.is_ok())).await;
-    let set = per_call(set, |answer| assert!(answer.is_ok())).await;
-    let (idle, _clients) = each(CLIENTS, connect).await;
-    let (watch, _watches) = each(WATCHES, async |number| {
-        let watch = client.watch(format!("/services/number-{number:06}")).await;
-        watch.expect("a watch")
-    })
-    .await;
-    Costs {
-        get,
-        set,
-        client: idle,
-        watch,
-    }
+    words.cost().await
 }
 
 async fn kezhuw(server: &Server) -> Costs {
     use zookeeper_client::{AddWatchMode, Client};
-    let connect = async |_| Client::connect(&server.hosts).await.expect("a session");
-    let client = connect(0).await;
-    let get = |number| client.get_data(path(number));
-    let set = |number| client.set_data(path(number), &DATA, None);
-    let get = per_call(get, |answer| assert!(answer.is_ok())).await;
-    let set = per_call(set, |answer| assert!(answer.is_ok())).await;
-    let (idle, _clients) = each(CLIENTS, connect).await;
-    let (watch, _watches) = each(WATCHES, async |number| {
-        let path = format!("/services/number-{number:06}");
-        let watch = client.watch(&path, AddWatchMode::Persistent).await;
-        watch.expect("a watch")
-    })
-    .await;
-    Costs {
-        get,
-        set,
-        client: idle,
-        watch,
-    }
+    let words = Words {
+        connect: async || Client::connect(&server.hosts).await.expect("a session"),
+        get: |client: &Client, path| client.get_data(path),
+        set: |client: &Client, path| client.set_data(path, &DATA, None),
+        watch: async |client: Client, path: String| {
+            let watch = client.watch(&path, AddWatchMode::Persistent).await;
+            watch.expect("a watch")
+        },
+    };
+    words.cost().await
 }

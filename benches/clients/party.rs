@@ -34,77 +34,56 @@ pub(crate) enum Party {
 impl Party {
     /// Does so many operations, each of which must succeed.
     pub(crate) async fn run(&mut self, scenario: Scenario, operations: u64) -> Spent {
+        let work = (scenario, operations);
         match (self, scenario.op) {
-            (Self::Ours(client), Op::Get) => ours_get(client, scenario, operations).await,
-            (Self::Ours(client), Op::Set) => ours_set(client, scenario, operations).await,
-            (Self::Kezhuw(client), Op::Get) => kezhuw_get(client, scenario, operations).await,
-            (Self::Kezhuw(client), Op::Set) => kezhuw_set(client, scenario, operations).await,
+            (Self::Ours(client), Op::Get) => {
+                ask(client, work, |it, path| it.get(path).send(), got).await
+            }
+            (Self::Ours(client), Op::Set) => {
+                ask(client, work, |it, path| it.set(path, DATA).send(), done).await
+            }
+            (Self::Kezhuw(client), Op::Get) => {
+                ask(client, work, zookeeper_client::Client::get_data, got).await
+            }
+            (Self::Kezhuw(client), Op::Set) => {
+                ask(
+                    client,
+                    work,
+                    |it, path| it.set_data(path, &DATA, None),
+                    done,
+                )
+                .await
+            }
             (Self::C(driver), _) => driver.run(operations),
         }
     }
 }
 
-async fn ours_get(client: &zk_client::Client, scenario: Scenario, operations: u64) -> Spent {
-    spread(scenario, operations, |number, share| {
-        let client = client.clone();
-        async move {
-            let call = || client.get(path(number)).send();
-            keep_going(share, scenario.window, call, |answer| {
-                let (data, _) = answer.expect("a get");
-                assert_eq!(data.len(), SIZE);
-            })
-            .await;
-        }
-    })
-    .await
+fn got<D: AsRef<[u8]>, S, E: fmt::Debug>(answer: Result<(D, S), E>) {
+    let (data, _) = answer.expect("a get");
+    assert_eq!(data.as_ref().len(), SIZE);
 }
 
-async fn ours_set(client: &zk_client::Client, scenario: Scenario, operations: u64) -> Spent {
-    spread(scenario, operations, |number, share| {
-        let client = client.clone();
-        async move {
-            let call = || client.set(path(number), DATA).send();
-            keep_going(share, scenario.window, call, |answer| {
-                answer.expect("a set");
-            })
-            .await;
-        }
-    })
-    .await
+fn done<S, E: fmt::Debug>(answer: Result<S, E>) {
+    answer.expect("a set");
 }
 
-async fn kezhuw_get(
-    client: &zookeeper_client::Client,
-    scenario: Scenario,
-    operations: u64,
-) -> Spent {
+/// Spreads calls over tasks, each of which asks through a handle of its own.
+async fn ask<H, C>(
+    client: &H,
+    (scenario, operations): (Scenario, u64),
+    call: impl Fn(&H, &'static str) -> C + Copy + Send + Sync + 'static,
+    check: impl Fn(C::Output) + Copy + Send + 'static,
+) -> Spent
+where
+    H: Clone + Send + Sync + 'static,
+    C: Future + Send + 'static,
+{
     spread(scenario, operations, |number, share| {
         let client = client.clone();
         async move {
-            let call = || client.get_data(path(number));
-            keep_going(share, scenario.window, call, |answer| {
-                let (data, _) = answer.expect("a get");
-                assert_eq!(data.len(), SIZE);
-            })
-            .await;
-        }
-    })
-    .await
-}
-
-async fn kezhuw_set(
-    client: &zookeeper_client::Client,
-    scenario: Scenario,
-    operations: u64,
-) -> Spent {
-    spread(scenario, operations, |number, share| {
-        let client = client.clone();
-        async move {
-            let call = || client.set_data(path(number), &DATA, None);
-            keep_going(share, scenario.window, call, |answer| {
-                answer.expect("a set");
-            })
-            .await;
+            let call = || call(&client, path(number));
+            keep_going(share, scenario.window, call, check).await;
         }
     })
     .await
