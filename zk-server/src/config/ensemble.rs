@@ -379,6 +379,12 @@ fn ensemble(
             .filter_map(|(id, text)| Some((ServerId::new(id), weight(text)?)))
             .collect(),
         patience: patience(values),
+        fewest_voters: if values.bool("standaloneEnabled") {
+            2
+        } else {
+            1
+        },
+        many_addresses: values.bool("multiAddress.enabled"),
         leader_serves: values.bool("leaderServes"),
         read_only: values.bool("readonlymode.enabled"),
         local_sessions: values.bool("localSessionsEnabled"),

@@ -11,6 +11,7 @@
 //! Files are read through [`Files`]; nothing is ever written.
 
 mod build;
+pub mod change;
 mod ensemble;
 mod environment;
 mod error;

@@ -90,6 +90,10 @@ pub struct Ensemble {
     pub weights: BTreeMap<ServerId, u64>,
     /// How long they wait.
     pub patience: Patience,
+    /// Who votes must be at least so many, for a reconfiguration: two, or one where `standaloneEnabled=false`.
+    pub fewest_voters: usize,
+    /// Whether a member may have several addresses.
+    pub many_addresses: bool,
     /// Whether a leader takes clients.
     pub leader_serves: bool,
     /// Whether this server serves reads while it has no leader.
@@ -109,6 +113,8 @@ impl Ensemble {
             groups: BTreeMap::new(),
             weights: BTreeMap::new(),
             patience: Patience::default(),
+            fewest_voters: 2,
+            many_addresses: false,
             leader_serves: true,
             read_only: false,
             local_sessions: false,

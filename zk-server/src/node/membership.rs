@@ -57,6 +57,7 @@ pub(super) struct Membership {
 /// A learner, as the four-letter words count it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Learner {
+    pub(super) server: ServerId,
     pub(super) kind: Kind,
     pub(super) is_synced: bool,
 }
@@ -107,21 +108,33 @@ impl Membership {
         message: &Message,
         ensemble: &Ensemble,
     ) -> bool {
-        let kind = if let Message::FollowerInfo { learner, .. } = message {
+        let (server, kind) = if let Message::FollowerInfo { learner, .. } = message {
             let votes = ensemble.voters().any(|voter| voter == learner.server);
-            if votes {
+            let kind = if votes {
                 Kind::Follower
             } else {
                 Kind::NonVoter
-            }
-        } else if matches!(message, Message::ObserverInfo { .. }) {
-            Kind::Observer
+            };
+            (learner.server, kind)
+        } else if let Message::ObserverInfo { learner, .. } = message {
+            (learner.server, Kind::Observer)
         } else {
             return false;
         };
-        let is_synced = false;
-        self.roster.insert(link, Learner { kind, is_synced });
+        let learner = Learner {
+            server,
+            kind,
+            is_synced: false,
+        };
+        self.roster.insert(link, learner);
         true
+    }
+
+    /// Who is up to date, whatever it is.
+    pub(super) fn synced(&self) -> impl Iterator<Item = ServerId> {
+        let learners = self.roster.values();
+        let synced = learners.filter(|learner| learner.is_synced);
+        synced.map(|learner| learner.server)
     }
 
     pub(super) fn count_learners(&self) -> LeaderGauges {

@@ -10,6 +10,7 @@
 //! under one guard: the cost of a lock, a wake-up and a flush is shared by all who wait.
 
 mod agreement;
+mod changing;
 mod copies;
 mod delivery;
 mod electing;

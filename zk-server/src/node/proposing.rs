@@ -2,6 +2,7 @@
 
 use super::leading::for_all_members;
 use super::{Answer, Node};
+use crate::config::change::Change;
 use crate::disk::store::LogRecord;
 use crate::replica::Submission;
 use crate::tree::{
@@ -50,13 +51,18 @@ impl Node {
                 let code = null_path_refusal(self.replica.rules(), *op, body)?;
                 prepare_refusal(&asker, stamp, code)
             }
-            // Members are not changed at run time, whether that is allowed or not.
-            Ok(Request::Reconfig { .. }) => {
-                let code = if self.replica.config().misc.reconfig_enabled {
-                    ErrorCode::Unimplemented
-                } else {
-                    ErrorCode::ReconfigDisabled
+            Ok(Request::Reconfig {
+                joining,
+                leaving,
+                new_members,
+                config_id,
+            }) => {
+                let change = Change {
+                    joining: joining.as_deref(),
+                    leaving: leaving.as_deref(),
+                    new_members: new_members.as_deref(),
                 };
+                let code = self.refusal_of_change(tree, &asker, &change, config_id);
                 prepare_refusal(&asker, stamp, code)
             }
             Ok(Request::CloseSession) => {

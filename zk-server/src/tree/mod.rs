@@ -48,7 +48,9 @@ pub use digest::Trust;
 pub use image::{ImageError, ImageFacts, ImageProgress};
 pub use null_path::null_path_refusal;
 pub use pending::Pending;
-pub use prepare::{Asker, Stamp, Standing, prepare, prepare_reconfig, prepare_refusal};
+pub use prepare::{
+    Asker, Stamp, Standing, check_reconfig, prepare, prepare_reconfig, prepare_refusal,
+};
 pub use prepare_session::{Internal, prepare_internal};
 pub use quota::{QuotaAmount, QuotaTotals};
 pub use read::NodeRef;

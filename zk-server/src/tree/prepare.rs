@@ -142,6 +142,16 @@ pub fn prepare_refusal(asker: &Asker<'_>, stamp: Stamp, code: ErrorCode) -> TxnR
     }
 }
 
+/// Whether one may write the configuration.
+pub fn check_reconfig(tree: &Tree, pending: &Pending, asker: &Asker<'_>) -> Result<(), ErrorCode> {
+    let node = pending.view(tree, CONFIG_PATH).ok_or(ErrorCode::NoNode)?;
+    if access::permits(&tree.rules, &node.acl, asker.identities, Perms::WRITE) {
+        Ok(())
+    } else {
+        Err(ErrorCode::NoAuth)
+    }
+}
+
 /// Prepares a reconfiguration whose text has been agreed on. The rules about members are not the tree's;
 /// the tree knows only who may write the configuration.
 pub fn prepare_reconfig(

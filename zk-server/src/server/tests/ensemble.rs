@@ -5,6 +5,7 @@ mod support;
 
 use super::*;
 use crate::config::peers::{Ensemble, Member, PeerAddress, Role};
+use crate::config::settings::Secret;
 use crate::replica::Rank;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,6 +20,8 @@ struct Trio {
     dirs: BTreeMap<i64, TempDir>,
     ensembles: BTreeMap<i64, Ensemble>,
     running: BTreeMap<i64, Server>,
+    /// Whether members may be asked to change; then, the super user's password is "test".
+    reconfig: bool,
 }
 
 /// A port nobody has, and that no connection gets by chance while its member is stopped: those come from 32768 on.
@@ -58,6 +61,7 @@ impl Trio {
             dirs: BTreeMap::new(),
             ensembles: BTreeMap::new(),
             running: BTreeMap::new(),
+            reconfig: false,
         };
         for id in members.keys() {
             trio.dirs.insert(id.number(), tempfile::tempdir().unwrap());
@@ -71,6 +75,10 @@ impl Trio {
         let mut config = Config::in_process(self.dirs[&id].path());
         config.sessions.tick_time = Duration::from_millis(500);
         config.ensemble = Some(self.ensembles[&id].clone());
+        config.misc.reconfig_enabled = self.reconfig;
+        config.security.super_digest = self
+            .reconfig
+            .then(|| Secret::new("super:D/InIHSb7yEEbrWz8b9l71RjZJU="));
         let files = Arc::new(RealFiles);
         let server = Server::start_on(files, config).await.unwrap();
         self.running.insert(id, server);
@@ -509,4 +517,67 @@ async fn a_leader_may_leave_clients_to_the_others() {
         client.create("/by-a-follower", b"", 0).unwrap().unwrap();
     })
     .await;
+}
+
+/// What a client hears that asks for other members: three texts, and the configuration it thinks it changes.
+fn reconfigure(client: &mut Client, texts: [Option<&str>; 3], config_id: i64) -> i32 {
+    let [joining, leaving, new_members] = texts.map(|text| text.map(Into::into));
+    let request = Request::Reconfig {
+        joining,
+        leaving,
+        new_members,
+        config_id,
+    };
+    client.call(&request).unwrap().expect_err("nobody changes")
+}
+
+/// As 3.9.5 does, but for what nothing speaks against: there it would be done.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_other_members_hears_what_is_wrong_with_it_first() {
+    const JOINER: Option<&str> = Some("server.9=10.9.8.7:1:2:observer;3");
+    const STRANGERS: Option<&str> = Some("server.7=a:1:2;3,server.8=b:1:2;3,server.9=c:1:2;3");
+    const NOT_ONE: Option<&str> = Some("some thing");
+    let mut trio = Trio::start(&THREE).await;
+    let leader = trio.leader().await;
+    let address = trio.address(leader);
+    let disabled = blocking(move || {
+        let mut client = Client::connect(address).unwrap();
+        reconfigure(&mut client, [NOT_ONE, None, None], 5)
+    });
+    assert_eq!(disabled.await, -123);
+    for id in [1, 2, 3] {
+        trio.stop(id).await;
+    }
+    trio.reconfig = true;
+    for id in [1, 2, 3] {
+        trio.restart(id).await;
+    }
+    let leader = trio.leader().await;
+    // Through the leader, and through one that passes it on.
+    let addresses = [leader, 1 + leader % 3].map(|id| trio.address(id));
+    blocking(move || {
+        for client in &mut addresses.map(|address| Client::connect(address).unwrap()) {
+            for (texts, config_id, refusal) in [
+                ([NOT_ONE, None, None], 5, -103),
+                ([NOT_ONE, None, None], -1, -8),
+                ([None, Some("one"), None], -1, -5),
+                ([STRANGERS, None, None], -1, -13),
+                ([None, None, STRANGERS], -1, -13),
+                ([JOINER, None, None], -1, -102),
+                ([JOINER, None, None], 0, -102),
+            ] {
+                assert_eq!(reconfigure(client, texts, config_id), refusal, "{texts:?}");
+            }
+            let proof = Request::Auth {
+                kind: 0,
+                scheme: Some("digest".into()),
+                auth: Some(b"super:test"),
+            };
+            client.call(&proof).unwrap().unwrap();
+            assert_eq!(reconfigure(client, [NOT_ONE, None, None], -1), -8);
+            assert_eq!(reconfigure(client, [JOINER, None, None], -1), -6);
+        }
+    })
+    .await;
+    trio.wait_until_equal().await;
 }
