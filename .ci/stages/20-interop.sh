@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Foreign clients against the release binary, our client against Apache's server, and data directories handed from Java
-# to ours and back. Installs what is missing (as root). kazoo's own tests mostly wait, so that they run beside all others. Last line: N passed, N failed.
+# Foreign clients against the release binary, alone and as an ensemble of three, our client against Apache's server, and
+# data directories handed from Java to ours and back. Installs what is missing (as root). kazoo's own tests and whatever
+# three servers do mostly wait, so that they run beside all others. Last line: N passed, N failed.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 run=zk-server/tests/interop/run
@@ -12,12 +13,16 @@ cargo test -p zk-client --no-run 2>/dev/null || { echo "the client's tests do no
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 "$run" --install
+ensembles=(kazoo-own-ensemble java-ensemble c-ensemble go-ensemble zkcli-ensemble)
+alone=(--except kazoo-own)
+for suite in "${ensembles[@]}"; do alone+=(--except "$suite"); done
 "$run" kazoo-own >"$logs/kazoo-own" 2>&1 &
-beside=$!
-"$run" --except kazoo-own >"$logs/others" 2>&1
-others=$?
-wait "$beside"
-status=$((others + $?))
+beside=($!)
+"$run" "${ensembles[@]}" >"$logs/ensembles" 2>&1 &
+beside+=($!)
+"$run" "${alone[@]}" >"$logs/others" 2>&1
+status=$?
+for one in "${beside[@]}"; do wait "$one" || status=1; done
 
 passed=0 failed=0
 for log in "$logs"/*; do

@@ -50,7 +50,7 @@ launch() {
     esac
 }
 
-# write_config DIR PORT: a standalone configuration that every suite can live with. Short ticks, so that
+# write_config DIR PORT: a configuration, of a standalone so far, that every suite can live with. Short ticks, so that
 # sessions expire within seconds; the super user's password is "test".
 write_config() {
     mkdir -p "$1/data"
@@ -73,6 +73,38 @@ CFG
 
 free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# quiet_ports N: ports that nobody has, and that no connection of a client gets by chance while a member is down: those
+# come from 32768 on. Those from 23000 to 30000 are for the harness of kazoo-own.
+quiet_ports() {
+    python3 - "$1" <<'PY'
+import random, socket, sys
+held = []
+while len(held) < int(sys.argv[1]):
+    s = socket.socket()
+    try:
+        s.bind(("127.0.0.1", random.randrange(10000, 23000)))
+        held.append(s)
+    except OSError:
+        s.close()
+print(*(s.getsockname()[1] for s in held))
+PY
+}
+
+# write_ensemble DIR: three members of one ensemble, under DIR/1, DIR/2 and DIR/3. Prints where clients find them.
+write_ensemble() {
+    local ports id servers=
+    read -ra ports <<<"$(quiet_ports 9)"
+    for id in 1 2 3; do
+        servers+="server.$id=127.0.0.1:${ports[id + 2]}:${ports[id + 5]}"$'\n'
+    done
+    for id in 1 2 3; do
+        write_config "$1/$id" "${ports[id - 1]}"
+        printf 'initLimit=20\nsyncLimit=8\n%s' "$servers" >>"$1/$id/zoo.cfg"
+        echo "$id" >"$1/$id/data/myid"
+    done
+    printf '127.0.0.1:%s,127.0.0.1:%s,127.0.0.1:%s' "${ports[@]:0:3}"
 }
 
 # The 3.9 client alone: what it needs to talk, without the server's company or another Curator.

@@ -64,17 +64,17 @@ missing_for() {
     local jar
     case $1 in
         kazoo*) have_python || printf 'kazoo %s and pytest are not there; ' "$KAZOO_VERSION" ;;
-        zkcli | swap) lacks_command java; lacks /usr/share/java/zookeeper.jar ;;
+        zkcli* | swap) lacks_command java; lacks /usr/share/java/zookeeper.jar ;;
         client) lacks_command java; lacks_command cargo; lacks_command openssl; lacks /usr/share/java/zookeeper.jar ;;
         java*)
             lacks_command java; lacks_command javac
             for jar in zookeeper curator-recipes curator-x-discovery slf4j-simple; do lacks "/usr/share/java/$jar.jar"; done ;;
-        c) lacks_command gcc; lacks /usr/include/zookeeper/zookeeper.h ;;
-        go) lacks_command go; lacks "$GO_CLIENT" ;;
+        c | c-ensemble) lacks_command gcc; lacks /usr/include/zookeeper/zookeeper.h ;;
+        go | go-ensemble) lacks_command go; lacks "$GO_CLIENT" ;;
     esac
     [ "$1" != java-3.9-client ] || ls "$ZK39_LIB"/zookeeper-3.9*.jar >/dev/null 2>&1 ||
         printf 'no 3.9 client in %s; ' "$ZK39_LIB"
     if [ "$INTEROP_SERVER" = remote ]; then
-        case $1 in kazoo-own* | swap | client) printf 'it starts its servers itself, a remote one is no use; ' ;; esac
+        case $1 in kazoo-own* | swap | client | *-ensemble) printf 'it starts its servers itself, a remote one is no use; ' ;; esac
     fi
 }

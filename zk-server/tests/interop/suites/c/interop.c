@@ -1,6 +1,6 @@
 /*
  * What the C client asks of a server: pipelined operations, transactions, identities, watches, and a session that
- * is taken up again by another handle. Usage: interop HOST:PORT. Ends with the line "N passed, N failed".
+ * is taken up again by another handle. Usage: interop HOST:PORT[,HOST:PORT...]. Ends with the line "N passed, N failed".
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -218,6 +218,20 @@ static void transactions(zhandle_t *zh) {
     CHECK(stat.version == 1);
 }
 
+static int synced;
+static void on_sync(int rc, const char *value, const void *data) {
+    if (rc == ZOK && strcmp(value, data) == 0) {
+        count(&synced);
+    }
+}
+
+/* What others have written before is seen from now on: each member of an ensemble learns of it in its own time. */
+static void catch_up(zhandle_t *zh) {
+    synced = 0;
+    RC(zoo_async(zh, "/c", on_sync, "/c"), ZOK);
+    CHECK(wait_for(&synced, 1) == 1);
+}
+
 static int authenticated, auth_rc;
 static void on_auth(int rc, const void *data) {
     (void)data;
@@ -235,6 +249,7 @@ static void identities(zhandle_t *zh) {
     RC(zoo_add_auth(zh, "digest", "ann:secret", 10, on_auth, NULL), ZOK);
     CHECK(wait_for(&authenticated, 1) == 1 && auth_rc == ZOK);
     RC(zoo_create(zh, "/c/mine", "m", 1, &ZOO_CREATOR_ALL_ACL, 0, NULL, 0), ZOK);
+    catch_up(stranger);
     RC(zoo_get(stranger, "/c/mine", 0, data, &length, NULL), ZNOAUTH);
     RC(zoo_set(stranger, "/c/mine", "x", 1, -1), ZNOAUTH);
     RC(zoo_set_acl(stranger, "/c/mine", -1, &ZOO_OPEN_ACL_UNSAFE), ZNOAUTH);
@@ -245,6 +260,7 @@ static void identities(zhandle_t *zh) {
     deallocate_ACL_vector(&acl);
     RC(zoo_set_acl(zh, "/c/mine", 0, &ZOO_READ_ACL_UNSAFE), ZOK);
     length = sizeof data;
+    catch_up(stranger);
     RC(zoo_get(stranger, "/c/mine", 0, data, &length, NULL), ZOK);
     RC(zoo_set(stranger, "/c/mine", "x", 1, -1), ZNOAUTH);
     RC(zoo_set_acl(zh, "/c/mine", 1, &ZOO_OPEN_ACL_UNSAFE), ZNOAUTH);
@@ -304,14 +320,6 @@ static void watches(zhandle_t *zh) {
     zookeeper_close(writer);
 }
 
-static int synced;
-static void on_sync(int rc, const char *value, const void *data) {
-    (void)data;
-    if (rc == ZOK && strcmp(value, "/c") == 0) {
-        count(&synced);
-    }
-}
-
 /* A process of its own opens a session, makes an ephemeral and dies without a word; its identity comes back. */
 static clientid_t orphan(void) {
     clientid_t id;
@@ -355,12 +363,13 @@ static void taking_over(zhandle_t *zh, const clientid_t *id) {
     CHECK(zoo_client_id(heir)->client_id == id->client_id && second.expired == 0);
     RC(zoo_exists(zh, "/c-held", 0, &stat), ZOK);
     RC(zookeeper_close(heir), ZOK);
+    catch_up(zh);
     RC(zoo_exists(zh, "/c-held", 0, NULL), ZNONODE);
 }
 
 int main(int argc, char **argv) {
     if (argc != 2) {
-        fprintf(stderr, "usage: interop HOST:PORT\n");
+        fprintf(stderr, "usage: interop HOST:PORT[,HOST:PORT...]\n");
         return 2;
     }
     hosts = argv[1];
@@ -370,14 +379,15 @@ int main(int argc, char **argv) {
     struct session session;
     zhandle_t *zh = open_connected(&session);
     taking_over(zh, &id);
+    /* Those met at one server; from here on, everyone goes where chance sends it. */
+    zoo_deterministic_conn_order(0);
     remove_tree(zh, "/c");
     basics(zh);
     pipelined(zh);
     transactions(zh);
     watches(zh);
     identities(zh);
-    RC(zoo_async(zh, "/c", on_sync, NULL), ZOK);
-    CHECK(wait_for(&synced, 1) == 1);
+    catch_up(zh);
     remove_tree(zh, "/c");
     RC(zoo_exists(zh, "/c", 0, NULL), ZNONODE);
     RC(zookeeper_close(zh), ZOK);

@@ -76,12 +76,16 @@ common.ManagedZooKeeper.run = _run
 common.ZookeeperCluster.perform_ssl_certs_generation = lambda self: None
 
 
-# The recorded outcomes are of our run's choosing: everything in expected.txt must pass, and nothing else runs
-# unless INTEROP_RECORD asks for a fresh recording.
+# The recorded outcomes are of our run's choosing: everything in expected.txt must pass, and in an ensemble what is in
+# expected-ensemble.txt too; nothing else runs unless INTEROP_RECORD asks for a fresh recording.
 def pytest_collection_modifyitems(config, items):
     excluded = set(_listed("excluded.txt"))
     ensemble = int(os.environ.get("ZOOKEEPER_CLUSTER_SIZE", "1")) > 1
-    wanted = set(_listed("expected-ensemble.txt" if ensemble else "expected.txt"))
+    wanted = set(_listed("expected.txt"))
+    if ensemble:
+        wanted |= set(_listed("expected-ensemble.txt"))
+        if os.environ.get("INTEROP_SERVER") == "ours":
+            wanted -= set(_listed("not-ours.txt"))
     record = os.environ.get("INTEROP_RECORD")
     kept, dropped = [], []
     for item in items:

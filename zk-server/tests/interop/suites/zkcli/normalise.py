@@ -31,6 +31,7 @@ for line in sys.stdin.read().splitlines():
     else:
         line = re.sub(r"^([cmp]Zxid = )(0x[0-9a-f]+)$", zxid, line)
         line = re.sub(r"^([cm]time = )(?!Thu Jan 01 00:00:00 UTC 1970).*$", r"\1<time>", line)
+        line = re.sub(r"^(server\.\d=127\.0\.0\.1):\d{5}:\d{5}:", r"\1:<quorum>:<election>:", line)
         line = re.sub(r"^(ephemeralOwner = )0x0*[1-9a-f][0-9a-f]*$", r"\1<session>", line)
         out.append(line)
 

@@ -246,6 +246,7 @@ final class ClientTests {
         try (ZooKeeper ann = connect(); ZooKeeper stranger = connect()) {
             ann.addAuthInfo("digest", bytes("ann:secret"));
             ann.create(base + "/a", bytes("m"), ZooDefs.Ids.CREATOR_ALL_ACL, CreateMode.PERSISTENT);
+            Suite.catchUp(stranger);
             refused(Code.NOAUTH, () -> stranger.getData(base + "/a", false, null));
             refused(Code.NOAUTH, () -> stranger.setData(base + "/a", null, -1));
             refused(Code.NOAUTH, () -> stranger.getChildren(base + "/a", false));
@@ -256,6 +257,7 @@ final class ClientTests {
             same(Collections.singletonList(new ACL(31, new Id("digest", digest))), ann.getACL(base + "/a", new Stat()));
             Stat stat = ann.setACL(base + "/a", ZooDefs.Ids.READ_ACL_UNSAFE, 0);
             same(1, stat.getAversion());
+            Suite.catchUp(stranger);
             same("m", new String(stranger.getData(base + "/a", false, null)));
             refused(Code.NOAUTH, () -> ann.setData(base + "/a", null, -1));
         }
@@ -309,6 +311,7 @@ final class ClientTests {
             // The Java client does not take the chroot off these.
             same(Collections.singletonList(base + "/a/s-0000000000"), inside.getEphemerals());
             same(2, inside.getAllChildrenNumber("/"));
+            Suite.catchUp(zk);
             check(zk.exists(base + "/a/s-0000000000", false) != null, "seen from outside");
         }
     }
@@ -317,7 +320,9 @@ final class ClientTests {
         try (ZooKeeper zk = connect()) {
             Stat stat = new Stat();
             byte[] config = zk.getConfig(false, stat);
-            check(config.length == 0, "a standalone server has no ensemble to tell of");
+            String members = new String(config).replaceAll("127\\.0\\.0\\.1:\\d+:\\d+", "AT");
+            same(Suite.ENSEMBLE ? "server.1=AT:participant\nserver.2=AT:participant\nserver.3=AT:participant\nversion=0" : "",
+                    members);
             same(Collections.singletonList(new ACL(1, ZooDefs.Ids.ANYONE_ID_UNSAFE)),
                     zk.getACL("/zookeeper/config", null));
             refused(Code.NOAUTH, () -> zk.setData("/zookeeper/config", bytes("x"), -1));

@@ -66,7 +66,7 @@ final class CuratorTests {
         suite.test("curator-discovery", CuratorTests::discovery);
     }
 
-    private static CuratorFramework start() throws Exception {
+    static CuratorFramework start() throws Exception {
         CuratorFramework client = CuratorFrameworkFactory.builder().connectString(Suite.PATIENT_HOSTS)
                 .sessionTimeoutMs(20_000)
                 .connectionTimeoutMs(10_000).retryPolicy(new ExponentialBackoffRetry(100, 10)).build();
@@ -259,6 +259,7 @@ final class CuratorTests {
                 PersistentNode node = new PersistentNode(client, CreateMode.EPHEMERAL, false, base + "/e", bytes("1"))) {
             node.start();
             check(node.waitForInitialCreate(10, TimeUnit.SECONDS), "created");
+            Suite.catchUp(other.getZookeeperClient().getZooKeeper());
             same(client.getZookeeperClient().getZooKeeper().getSessionId(),
                     other.checkExists().forPath(base + "/e").getEphemeralOwner());
             other.delete().forPath(base + "/e");

@@ -49,8 +49,8 @@ final class Proxy implements AutoCloseable {
         if (cut) {
             return false;
         }
-        int colon = Suite.HOSTS.lastIndexOf(':');
-        Socket server = new Socket(Suite.HOSTS.substring(0, colon), Integer.parseInt(Suite.HOSTS.substring(colon + 1)));
+        int colon = Suite.FIRST.lastIndexOf(':');
+        Socket server = new Socket(Suite.FIRST.substring(0, colon), Integer.parseInt(Suite.FIRST.substring(colon + 1)));
         sockets.add(client);
         sockets.add(server);
         spawn(() -> copy(client, server));

@@ -17,6 +17,12 @@ import org.apache.zookeeper.ZKUtil;
 public final class Suite {
     static final String HOSTS = Objects.requireNonNull(System.getenv("INTEROP_HOSTS"), "INTEROP_HOSTS");
 
+    /** One server, for those who must meet. */
+    static final String FIRST = HOSTS.split(",")[0];
+
+    /** Whether the server under test is an ensemble. */
+    static final boolean ENSEMBLE = HOSTS.contains(",");
+
     /**
      * The same server four times: the client gives each host its share of the session timeout to connect, and Java's
      * servers leave a connection that comes while they start without an answer. The session must outlive that wait.
@@ -93,6 +99,14 @@ public final class Suite {
         return connect("", new Events());
     }
 
+    /** What others have written before is seen from now on: each member of an ensemble learns of it in its own time. */
+    static void catchUp(ZooKeeper zk) throws Exception {
+        List<Integer> answers = Collections.synchronizedList(new ArrayList<>());
+        zk.sync("/", (rc, path, context) -> answers.add(rc), null);
+        eventually("the sync", () -> answers.size() == 1);
+        same(Collections.singletonList(0), answers);
+    }
+
     static ZooKeeper connect(String chroot, Events events) throws Exception {
         return connected(new ZooKeeper(PATIENT_HOSTS + chroot, 20_000, events), events);
     }
@@ -148,6 +162,9 @@ public final class Suite {
         WatchTests.all(suite);
         SessionTests.all(suite);
         CuratorTests.all(suite);
+        if (ENSEMBLE) {
+            EnsembleTests.all(suite);
+        }
         System.out.println(suite.passed + " passed, " + suite.failed + " failed");
         System.exit(suite.failed == 0 ? 0 : 1);
     }

@@ -2,6 +2,7 @@ package interop;
 
 import static interop.ClientTests.bytes;
 import static interop.ClientTests.make;
+import static interop.Suite.catchUp;
 import static interop.Suite.check;
 import static interop.Suite.connect;
 import static interop.Suite.eventually;
@@ -51,7 +52,7 @@ final class WatchTests {
             same("NodeDataChanged " + base + "/a", data.next());
             writer.delete(base + "/a", -1);
             same("NodeDeleted " + base + "/a", children.next());
-            zk.exists(base, false);
+            catchUp(zk);
             check(made.none() && data.none() && children.none(), "each watch fires once");
         }
     }
@@ -72,7 +73,7 @@ final class WatchTests {
                     "NodeChildrenChanged", "NodeChildrenChanged", "NodeDeleted", "NodeCreated")) {
                 same(wanted + " " + base + "/a", events.next());
             }
-            zk.exists(base, false);
+            catchUp(zk);
             check(events.none(), "nothing else");
         }
     }
@@ -92,7 +93,7 @@ final class WatchTests {
                 String[] parts = wanted.split(" ", -1);
                 same(parts[0] + " " + base + parts[1], events.next());
             }
-            zk.exists(base, false);
+            catchUp(zk);
             check(events.none(), "no event for changed children");
         }
     }
@@ -127,11 +128,12 @@ final class WatchTests {
             zk.removeWatches(base, one, WatcherType.Children, false);
             same("ChildWatchRemoved " + base, one.next());
             make(writer, base + "/a");
+            catchUp(zk);
             zk.addWatch(base, one, AddWatchMode.PERSISTENT);
             zk.removeWatches(base, one, WatcherType.Any, false);
             same("PersistentWatchRemoved " + base, one.next());
             writer.setData(base, null, -1);
-            zk.exists(base, false);
+            catchUp(zk);
             check(one.none() && other.none(), "removed watches are silent");
         }
     }
@@ -153,7 +155,7 @@ final class WatchTests {
             });
             writer.setData(base, null, -1);
             make(writer, base + "/a");
-            zk.exists(base, false);
+            catchUp(zk);
             String event = events.next();
             check(event.endsWith("WatchRemoved " + base), event);
             event = events.next();
