@@ -83,10 +83,12 @@ struct Probe<'a> {
 }
 
 impl Probe<'_> {
+    /// A member that serves reads alone says nothing of the others.
     fn ensemble(&self) -> Option<Ensemble> {
         let ensemble = self.replica.config().ensemble.as_ref()?;
         let peer_state = match self.replica.rank() {
-            Rank::Alone | Rank::Nobody | Rank::Reader { .. } => "looking",
+            Rank::Reader { .. } => return None,
+            Rank::Alone | Rank::Nobody => "looking",
             Rank::Leader { .. } => "leading - broadcast",
             Rank::Follower { .. } => "following - broadcast",
             Rank::Observer { .. } => "observing - broadcast",
@@ -103,6 +105,10 @@ impl Probe<'_> {
                 | Rank::Follower { .. } => None,
             },
         })
+    }
+
+    fn reads_alone(&self) -> bool {
+        matches!(self.replica.rank(), Rank::Reader { .. })
     }
 
     /// A point of our time on the wall.
@@ -224,7 +230,10 @@ impl Facts for Probe<'_> {
                 .ensemble
                 .as_ref()
                 .map_or(0, |ensemble| ensemble.me.number().unsigned_abs()),
-            peer: config.ensemble.as_ref().map(peer_conf),
+            peer: config.ensemble.as_ref().map(|ensemble| PeerConf {
+                membership: (!self.reads_alone()).then(|| ensemble.text()),
+                ..peer_conf(ensemble)
+            }),
         }
     }
 
@@ -237,23 +246,25 @@ impl Facts for Probe<'_> {
     }
 
     fn sessions(&self) -> Sessions {
-        match self.replica.rank() {
-            Rank::Follower { .. } | Rank::Observer { .. } => {
-                let mut global: Vec<_> = self.replica.tree().sessions().collect();
-                global.sort_unstable();
-                let local = None;
-                return Sessions::Learned { local, global };
-            }
-            Rank::Alone | Rank::Nobody | Rank::Reader { .. } | Rank::Leader { .. } => {}
-        }
-        let global = self.sessions.iter().map(|(time, sessions)| Expiring {
+        let tracked = self.sessions.iter().map(|(time, sessions)| Expiring {
             at_ms: self.wall(*time),
             items: sessions.clone(),
         });
-        Sessions::Tracked {
-            local: None,
-            global: global.collect(),
-        }
+        let local = match self.replica.rank() {
+            Rank::Follower { .. } | Rank::Observer { .. } => None,
+            // Where nobody may have a session of this server alone, nobody need hear of them.
+            Rank::Reader { .. } => Some(tracked.collect()).filter(|local: &Vec<_>| {
+                let ensemble = self.replica.config().ensemble.as_ref();
+                !local.is_empty() || ensemble.is_some_and(|it| it.local_sessions)
+            }),
+            Rank::Alone | Rank::Nobody | Rank::Leader { .. } => {
+                let (local, global) = (None, tracked.collect());
+                return Sessions::Tracked { local, global };
+            }
+        };
+        let mut global: Vec<_> = self.replica.tree().sessions().collect();
+        global.sort_unstable();
+        Sessions::Learned { local, global }
     }
 
     fn sessions_with_ephemerals(&self) -> usize {
@@ -363,7 +374,7 @@ fn peer_conf(ensemble: &peers::Ensemble) -> PeerConf {
             Role::Participant => MODE_PARTICIPANT,
             Role::Observer => MODE_OBSERVER,
         },
-        membership: Some(ensemble.text()),
+        membership: None,
     }
 }
 

@@ -134,9 +134,11 @@ impl Connection {
             .copied();
         let more = more.unwrap_or_default();
         self.count_received();
-        Ok(Some(
-            probe::answer(&self.replica, &self.link, word, more).await,
-        ))
+        let answer = probe::answer(&self.replica, &self.link, word, more).await;
+        // What `srvr` says of it does not include itself.
+        let here = self.replica.metrics().here();
+        here.server.packets_sent.increment();
+        Ok(Some(answer))
     }
 
     async fn read(&mut self) -> Result<(), Ended> {

@@ -5,7 +5,7 @@ mod support;
 
 use super::*;
 use crate::config::peers::{Ensemble, Member, PeerAddress, Role};
-use crate::config::settings::Secret;
+use crate::config::settings::{FourLetterWords, Secret};
 use crate::replica::Rank;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -75,6 +75,7 @@ impl Trio {
         let mut config = Config::in_process(self.dirs[&id].path());
         config.sessions.tick_time = Duration::from_millis(500);
         config.ensemble = Some(self.ensembles[&id].clone());
+        config.four_letter_words = FourLetterWords::All;
         config.misc.reconfig_enabled = self.reconfig;
         config.security.super_digest = self
             .reconfig
@@ -580,4 +581,42 @@ async fn who_asks_for_other_members_hears_what_is_wrong_with_it_first() {
     })
     .await;
     trio.wait_until_equal().await;
+}
+
+/// As 3.9.5: it says nothing of the others, its own sessions are local, and words are packets in both directions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_reads_alone_speaks_for_itself() {
+    let mut trio = Trio::start(&THREE).await;
+    let leader = trio.leader().await;
+    let (stays, reader) = (1 + leader % 3, 1 + (leader + 1) % 3);
+    let address = trio.address(reader);
+    let client = blocking(move || Client::connect(address).unwrap()).await;
+    trio.stop(reader).await;
+    drop(client);
+    let ensemble = trio.ensembles.get_mut(&reader).unwrap();
+    ensemble.read_only = true;
+    ensemble.local_sessions = true;
+    trio.stop(stays).await;
+    trio.stop(leader).await;
+    trio.restart(reader).await;
+    let address = trio.address(reader);
+    let said = blocking(move || {
+        let began = Instant::now();
+        while support::four_letters(address, "isro") != "ro" {
+            assert!(began.elapsed() < DEADLINE, "it does not read alone");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        ["conf", "mntr", "dump", "srst", "srvr", "srvr"]
+            .map(|word| support::four_letters(address, word))
+    });
+    let [conf, mntr, dump, _, first, second] = said.await;
+    assert!(conf.ends_with("peerType=0\n"), "{conf}");
+    assert!(mntr.contains("zk_server_state\tread-only\n"), "{mntr}");
+    assert!(!mntr.contains("zk_peer_state"), "{mntr}");
+    assert!(!mntr.contains("zk_quorum_size"), "{mntr}");
+    let sessions = "SessionTracker dump:\nLocal Session Sets (0)/(0):\nGlobal Sessions(1):\n";
+    assert!(dump.starts_with(sessions), "{dump}");
+    // The word that resets has been counted as received before, and as sent after.
+    assert!(first.contains("\nReceived: 1\nSent: 1\n"), "{first}");
+    assert!(second.contains("\nReceived: 2\nSent: 2\n"), "{second}");
 }
