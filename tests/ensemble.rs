@@ -14,8 +14,7 @@ mod trees;
 #[path = "support/writers.rs"]
 mod writers;
 
-use members::{Id, Kind, Members, TICK_MILLIS};
-use rustix::process::Signal;
+use members::{Id, Kind, Members};
 use std::time::Duration;
 use writers::{disturb, writers_of};
 
@@ -34,17 +33,6 @@ fn kill_and_restart(members: &mut Members, id: Id) {
     std::thread::sleep(Duration::from_millis(200));
     members.launch(id);
     members.wait_until_all_serve();
-}
-
-/// Longer than the others wait for a word.
-fn freeze_and_thaw(members: &mut Members, id: Id) {
-    const SYNC_LIMIT: u32 = 4;
-    let members = &*members;
-    members.process(id).signal(Signal::STOP);
-    std::thread::sleep(Duration::from_millis(
-        (TICK_MILLIS * (SYNC_LIMIT + 2)).into(),
-    ));
-    members.process(id).signal(Signal::CONT);
 }
 
 #[test]
@@ -70,11 +58,11 @@ fn members_stand_still_and_go_on() {
     for _round in 0..rounds(1) {
         let leader = members.leader().expect("somebody leads");
         disturb(&mut members, &mut writers, |members| {
-            freeze_and_thaw(members, leader);
+            members.stand_still(leader);
         });
         let follower = members.follower().expect("somebody follows");
         disturb(&mut members, &mut writers, |members| {
-            freeze_and_thaw(members, follower);
+            members.stand_still(follower);
         });
     }
 }

@@ -182,6 +182,66 @@ fn roll_there_and_back(release: Release) {
     });
 }
 
+/// Of each kind, the leader and who follows it stand still: long enough to be given up, and to come back.
+fn stand_still_together(release: Release) {
+    let Some(java) = java::kind(release) else {
+        return;
+    };
+    let mut members = Members::start(&[java, Kind::Ours, java], 0);
+    let mut writers = writers_of(&members, PACE);
+    for wanted in [is_ours, is_java] {
+        let leader = let_lead(&mut members, &mut writers, wanted);
+        disturb(&mut members, &mut writers, |members| {
+            members.stand_still(leader);
+            members.wait_until_all_serve();
+        });
+    }
+    for wanted in [is_ours, is_java] {
+        let leader = members.leader().expect("somebody leads");
+        let mut ids = members.ids();
+        ids.retain(|id| *id != leader && wanted(members.kind(*id)));
+        let Some(follower) = ids.first().copied() else {
+            continue;
+        };
+        disturb(&mut members, &mut writers, |members| {
+            members.stand_still(follower);
+            members.wait_until_all_serve();
+        });
+    }
+}
+
+/// One member outweighs the others: alone it is a quorum, and without it there is none.
+fn one_outweighs_the_others(release: Release, heavy: Id) {
+    let Some(java) = java::kind(release) else {
+        return;
+    };
+    let mut members = Members::plan(&[java, Kind::Ours, java], 0);
+    members.add_lines(&format!("group.1=1:2:3\nweight.{heavy}=3\n"));
+    members.launch_all();
+    let mut others = members.ids();
+    others.retain(|id| *id != heavy);
+    for id in &others {
+        members.kill(*id);
+    }
+    let leads = |members: &Members| members.mode(heavy).as_deref() == Some("leader");
+    members.wait_until("it leads alone", |members| leads(members));
+    let mut client = Client::connect(members.address(heavy)).expect("it serves");
+    let made = client.create("/alone", b"", 0).expect("it serves");
+    assert_eq!(made, Ok("/alone".to_owned()));
+    for id in &others {
+        members.launch(*id);
+    }
+    members.wait_until_all_serve();
+    assert!(check_equal(&mut members).contains_key("/alone"));
+    members.kill(heavy);
+    members.wait_until("nobody serves", |members| {
+        others.iter().all(|id| members.mode(*id).is_none())
+    });
+    members.launch(heavy);
+    members.wait_until_all_serve();
+    check_equal(&mut members);
+}
+
 const OURS: bool = true;
 const JAVA: bool = false;
 
@@ -242,4 +302,22 @@ fn a_running_3_9_becomes_ours_and_goes_back() {
 #[ignore = "takes a minute; .ci/stages/50-mixed.sh runs it"]
 fn a_running_3_8_becomes_ours_and_goes_back() {
     roll_there_and_back(Release::V38);
+}
+
+#[test]
+#[ignore = "takes a minute; .ci/stages/50-mixed.sh runs it"]
+fn members_stand_still_among_3_9() {
+    stand_still_together(Release::V39);
+}
+
+#[test]
+#[ignore = "takes a minute; .ci/stages/50-mixed.sh runs it"]
+fn one_of_ours_outweighs_two_of_3_9() {
+    one_outweighs_the_others(Release::V39, 2);
+}
+
+#[test]
+#[ignore = "takes a minute; .ci/stages/50-mixed.sh runs it"]
+fn one_of_3_9_outweighs_ours() {
+    one_outweighs_the_others(Release::V39, 1);
 }

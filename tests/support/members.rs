@@ -22,6 +22,8 @@ use tempfile::TempDir;
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// Members of this ensemble tell each other every half of it that they live.
 pub const TICK_MILLIS: u32 = 500;
+/// In ticks: how long the others wait for a word of one of them.
+pub const SYNC_LIMIT: u32 = 4;
 
 /// A member's number.
 pub type Id = u8;
@@ -102,7 +104,7 @@ impl Members {
             let observer = usize::from(*id) > kinds.len() - observers;
             let peer_type = if observer { "peerType=observer\n" } else { "" };
             let text = format!(
-                "tickTime={TICK_MILLIS}\ninitLimit=20\nsyncLimit=4\ndataDir={}\nclientPort={}\n\
+                "tickTime={TICK_MILLIS}\ninitLimit=20\nsyncLimit={SYNC_LIMIT}\ndataDir={}\nclientPort={}\n\
                  4lw.commands.whitelist=*\nadmin.enableServer=false\nmaxClientCnxns=0\nmaxSessionTimeout=40000\n{peer_type}{lines}",
                 data.display(),
                 seat.client_port,
@@ -124,11 +126,16 @@ impl Members {
     /// All of them, serving.
     pub fn start(kinds: &[Kind], observers: usize) -> Self {
         let mut members = Self::plan(kinds, observers);
-        for id in members.ids() {
-            members.launch(id);
-        }
-        members.wait_until_all_serve();
+        members.launch_all();
         members
+    }
+
+    /// Starts all, and waits until they serve.
+    pub fn launch_all(&mut self) {
+        for id in self.ids() {
+            self.launch(id);
+        }
+        self.wait_until_all_serve();
     }
 
     pub fn ids(&self) -> Vec<Id> {
@@ -189,6 +196,16 @@ impl Members {
     /// SIGKILL.
     pub fn kill(&mut self, id: Id) {
         self.running.remove(&id).expect("it runs").kill();
+    }
+
+    /// It gets no processor for longer than the others wait for a word.
+    pub fn stand_still(&self, id: Id) {
+        let process = self.process(id);
+        process.signal(rustix::process::Signal::STOP);
+        std::thread::sleep(Duration::from_millis(
+            (TICK_MILLIS * (SYNC_LIMIT + 2)).into(),
+        ));
+        process.signal(rustix::process::Signal::CONT);
     }
 
     /// SIGTERM, and waits until it is gone.
