@@ -58,6 +58,9 @@ fn start_logging(format: LogFormat) {
         .with_env_filter(filter)
         // Colours are for eyes: a file or a journal gets none.
         .with_ansi(std::io::stderr().is_terminal())
+        // A line that nobody can be told is lost: a full disk or a reader that went away must not
+        // end the server, and to complain of it on the same stream would be a panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Human => logs.with_target(false).init(),

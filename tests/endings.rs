@@ -6,15 +6,18 @@ mod support;
 
 use process::Process;
 use rustix::process::Signal;
+use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 use support::{Client, check_numbers, free_port, write_numbers};
 
 const BASE: &str = "/numbers";
 /// What a supervisor is promised.
 const SECOND: Duration = Duration::from_secs(1);
+/// What is long even on a busy machine.
+const ENOUGH: Duration = Duration::from_secs(30);
 
 fn make_base(server: &Process) {
     let mut client = Client::connect(server.address).expect("the server serves");
@@ -54,6 +57,32 @@ fn sighup_ends_it_as_it_ends_java_and_loses_nothing() {
     assert_eq!(status.signal(), Some(1), "{status}");
     let server = Process::start(data.path(), port, &[]);
     assert_eq!(check_numbers(server.address, BASE, numbers), 100);
+}
+
+/// Serves, stops when asked, and has said at least two lines meanwhile.
+fn check_unheard(errors: impl Into<Stdio>) {
+    let data = tempfile::tempdir().expect("a directory can be made");
+    let config = data.path().join("zoo.cfg");
+    let port = free_port();
+    let lines = format!("dataDir={}\nclientPort={port}\n", data.path().display());
+    std::fs::write(&config, lines).expect("a file can be written");
+    let mut server = Process::spawn_configured(&config, port, errors);
+    if let Err(status) = server.wait_until_serving() {
+        panic!("the server ended with {status} instead of serving");
+    }
+    make_base(&server);
+    server.signal(Signal::TERM);
+    let status = server.wait(ENOUGH).expect("it ends");
+    assert_eq!(status.code(), Some(0), "{status}");
+}
+
+#[test]
+fn a_server_whom_nobody_hears_goes_on() {
+    let full = File::options().write(true).open("/dev/full");
+    check_unheard(full.expect("Linux has a device that is full"));
+    let (gone, pipe) = std::io::pipe().expect("a pipe can be made");
+    drop(gone);
+    check_unheard(pipe);
 }
 
 #[test]
