@@ -31,6 +31,9 @@ fn main() -> ExitCode {
         }
     };
     start_logging(log_format);
+    if let Err(error) = zk_server::raise_descriptor_limit() {
+        warn!(%error, "cannot raise the limit on open files; it bounds how many clients can connect");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

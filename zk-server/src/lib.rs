@@ -30,6 +30,7 @@
 
 pub mod cli;
 pub mod config;
+mod descriptors;
 pub mod disk;
 pub mod metrics;
 pub mod net;
@@ -44,6 +45,7 @@ mod time;
 pub mod tree;
 
 pub use config::Config;
+pub use descriptors::raise_limit as raise_descriptor_limit;
 pub use node::{Fatal, RejoinError};
 pub use server::{Server, StartError};
 pub use storage::StorageError;

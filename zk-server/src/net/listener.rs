@@ -1,11 +1,13 @@
 //! The client port: accepts, counts, and gives every connection its task.
 
+use crate::descriptors;
 use crate::net::connection::{Connection, Ended};
 use crate::net::link::Link;
 use crate::replica::Replica;
 use dashmap::DashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -63,7 +65,7 @@ impl Listener {
 
     /// One connection too many is closed at once, without a word, as Java does.
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
-        let Some(seat) = self.seat(peer.ip()) else {
+        let Some(seat) = self.seat(peer.ip(), stream.as_fd()) else {
             self.replica
                 .metrics()
                 .here()
@@ -96,19 +98,27 @@ impl Listener {
         });
     }
 
-    fn seat(&self, ip: IpAddr) -> Option<Seat> {
+    fn seat(&self, ip: IpAddr, socket: BorrowedFd<'_>) -> Option<Seat> {
         let limits = self.replica.limits();
-        if limits
+        let too_many = if limits
             .max_cnxns
             .is_some_and(|max| self.replica.connection_count() >= max as usize)
         {
+            Some("too many connections")
+        } else {
+            // A log that could not begin its next file would end the server.
+            descriptors::is_reserved(socket).then_some(
+                "too many connections for this process; raise its limit on open files (ulimit -n)",
+            )
+        };
+        if let Some(reason) = too_many {
             self.replica
                 .metrics()
                 .here()
                 .limits
                 .limit_connections
                 .increment();
-            warn!(peer = %ip, "too many connections");
+            warn!(peer = %ip, "{reason}");
             return None;
         }
         let mut count = self.per_ip.entry(ip).or_insert(0);
