@@ -5,6 +5,7 @@
 //! bounded in bytes; a client that will not read is let go, not buffered for (H3).
 
 use crate::metrics::ConnectionStats;
+use crate::net::java_ip::JavaIp;
 use crate::tree::{Identity, WatcherId};
 use bytes::Bytes;
 use std::net::SocketAddr;
@@ -77,7 +78,7 @@ struct Inbox {
 impl Link {
     pub(crate) fn new(id: WatcherId, peer: SocketAddr, inbox_limit: usize, now: Time) -> Self {
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let ip = Identity::new("ip", peer.ip().to_string());
+        let ip = Identity::new("ip", JavaIp(peer.ip()).to_string());
         Self {
             id,
             peer,
@@ -249,6 +250,19 @@ impl Link {
 mod tests {
     use super::*;
     use std::net::Ipv4Addr;
+
+    #[test]
+    fn an_address_is_an_identity_as_java_writes_it() {
+        let cases = [
+            ("10.0.0.7:1", "10.0.0.7"),
+            ("[::ffff:10.0.0.7]:1", "10.0.0.7"),
+            ("[::1]:1", "0:0:0:0:0:0:0:1"),
+        ];
+        for (peer, id) in cases {
+            let link = Link::new(WatcherId(1), peer.parse().unwrap(), 0, Time::default());
+            assert_eq!(*link.identities(), [Identity::new("ip", id)]);
+        }
+    }
 
     #[test]
     fn a_connection_has_so_many_identities_and_no_more() {

@@ -9,6 +9,7 @@ pub mod election;
 pub mod four_letter;
 mod front;
 pub(crate) mod gate;
+mod java_ip;
 pub(crate) mod link;
 pub(crate) mod listener;
 mod probe;

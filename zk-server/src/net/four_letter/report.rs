@@ -1,5 +1,6 @@
 //! A text that does not grow beyond its limit, and values written as Java writes them.
 
+use crate::net::java_ip::JavaIp;
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
@@ -68,12 +69,10 @@ pub(super) struct JavaAddress(pub(super) SocketAddr);
 
 impl fmt::Display for JavaAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.ip().to_canonical() {
-            IpAddr::V4(ip) => write!(f, "/{ip}:{}", self.0.port()),
-            IpAddr::V6(ip) => {
-                let groups = ip.segments().map(|group| format!("{group:x}"));
-                write!(f, "/[{}]:{}", groups.join(":"), self.0.port())
-            }
+        let (ip, port) = (self.0.ip().to_canonical(), self.0.port());
+        match ip {
+            IpAddr::V4(_) => write!(f, "/{}:{port}", JavaIp(ip)),
+            IpAddr::V6(_) => write!(f, "/[{}]:{port}", JavaIp(ip)),
         }
     }
 }
