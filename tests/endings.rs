@@ -139,8 +139,27 @@ fn a_second_server_on_the_same_directory_is_refused_and_the_first_goes_on() {
         "Unable to access datadir",
     ];
     check_refused(data.path(), free_port(), &[], 3, &words);
+    // Operators move `version-2` to other disks, and copy configurations.
+    let other = tempfile::tempdir().expect("a directory can be made");
+    let (there, here) = (
+        data.path().join("version-2"),
+        other.path().join("version-2"),
+    );
+    std::os::unix::fs::symlink(there, here).expect("a link can be made");
+    check_refused(other.path(), free_port(), &[], 3, &words);
     let numbers = write_numbers(server.address, BASE, 0, 50);
     assert_eq!(check_numbers(server.address, BASE, numbers), 50);
+}
+
+#[test]
+fn two_names_of_one_directory_are_refused_with_a_hint() {
+    let data = tempfile::tempdir().expect("a directory can be made");
+    let other = tempfile::tempdir().expect("a directory can be made");
+    let link = other.path().join("link");
+    std::os::unix::fs::symlink(data.path(), &link).expect("a link can be made");
+    let logs = format!("dataLogDir={}", link.display());
+    let words = ["dataDir and dataLogDir may be two names of one directory"];
+    check_refused(data.path(), free_port(), &[&logs], 3, &words);
 }
 
 #[test]

@@ -117,7 +117,7 @@ pub(crate) fn open(
         Some(settings.data_log_dir.clone()),
     );
     dirs.prepare(&*files, settings.datadir_autocreate)?;
-    let lock = DirLock::take(&*files, &dirs.data, &dirs.logs)?;
+    let lock = DirLock::take(&*files, &dirs.snapshots(), &dirs.txns())?;
     let store = Store {
         files,
         config: settings.clone(),

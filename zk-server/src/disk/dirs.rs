@@ -1,8 +1,8 @@
 //! Where everything lies, and the refusals before anything is read.
 //!
 //! ```text
-//! dataDir/      myid  .zk-server.lock  version-2/snapshot.*  version-2/{accepted,current}Epoch
-//! dataLogDir/   initialize  .zk-server.lock  version-2/log.*  version-2/.durable
+//! dataDir/      myid  version-2/snapshot.*  version-2/{accepted,current}Epoch  version-2/.zk-server.lock
+//! dataLogDir/   initialize  version-2/log.*  version-2/.durable  version-2/.zk-server.lock
 //! ```
 
 use super::files::{Files, Kind, Space, read_all};

@@ -7,7 +7,7 @@ use super::files::{Files, Handle, read_all};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The file's name; it lies in the data directory itself, beside `myid`.
+/// The file's name; it lies with the files it protects: two data directories may lead to one `version-2`.
 pub const LOCK_NAME: &str = ".zk-server.lock";
 
 /// The directories of this server, locked until this is dropped.
@@ -39,6 +39,11 @@ struct Pid(Option<u32>);
 impl std::fmt::Display for Pid {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
+            // Itself, unless several live in one process.
+            Some(pid) if pid == std::process::id() => {
+                let hint = "dataDir and dataLogDir may be two names of one directory";
+                write!(f, ", process {pid}, this one ({hint}),")
+            }
             Some(pid) => write!(f, ", process {pid},"),
             None => Ok(()),
         }
@@ -46,10 +51,10 @@ impl std::fmt::Display for Pid {
 }
 
 impl DirLock {
-    /// Locks `dataDir` and, if it is another, `dataLogDir`.
-    pub fn take(files: &dyn Files, data: &Path, logs: &Path) -> Result<Self, LockError> {
-        let mut held = vec![lock(files, data)?];
-        if logs != data {
+    /// Locks the directory of the snapshots and, if it is another, that of the logs.
+    pub fn take(files: &dyn Files, snapshots: &Path, logs: &Path) -> Result<Self, LockError> {
+        let mut held = vec![lock(files, snapshots)?];
+        if logs != snapshots {
             held.push(lock(files, logs)?);
         }
         Ok(Self { held })

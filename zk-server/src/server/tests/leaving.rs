@@ -37,8 +37,8 @@ async fn the_lock_is_held_until_the_last_snapshot_has_ended() {
             .iter()
             .filter(|entry| entry.name != "snapshot.0")
             .count(),
-        3,
-        "a log, its mark and a snapshot: {names:?}"
+        4,
+        "a log, its mark, a snapshot and the lock: {names:?}"
     );
     Server::start(config).await.unwrap().stop().await.unwrap();
 }
