@@ -1,6 +1,7 @@
 //! Writes that stand only while their writer holds: each goes in one multi with a check of the holder's node.
 
 use crate::error::{Error, Loss};
+use crate::presence::Presence;
 use zk_client::ops::{Multi, OpResult};
 use zk_client::{Acl, CreateMode, ErrorKind, IntoPath, Version};
 
@@ -14,18 +15,20 @@ use zk_client::{Acl, CreateMode, ErrorKind, IntoPath, Version};
 #[derive(Debug)]
 pub struct Fenced<'a> {
     multi: Multi<'a>,
-    /// How many checks of holders come first.
-    holders: usize,
+    /// Whose checks come first.
+    holders: Vec<&'a Presence>,
 }
 
 impl<'a> Fenced<'a> {
-    pub(crate) fn new<'h>(
+    pub(crate) fn new(
         client: &'a zk_client::Client,
-        holders: impl ExactSizeIterator<Item = &'h str>,
+        holders: impl Iterator<Item = &'a Presence>,
     ) -> Self {
+        let holders: Vec<_> = holders.collect();
+        let check = |multi: Multi<'a>, holder: &&Presence| multi.check(holder.path(), None);
         Self {
-            holders: holders.len(),
-            multi: holders.fold(client.multi(), |multi, holder| multi.check(holder, None)),
+            multi: holders.iter().fold(client.multi(), check),
+            holders,
         }
     }
 
@@ -82,14 +85,19 @@ impl<'a> Fenced<'a> {
     ///
     /// What was sent takes effect or not, unseen.
     pub async fn commit(self) -> Result<Vec<OpResult>, Error> {
+        // What is known here is not asked there: the node of a claim may be another's by now, of the same name.
+        if let Some(loss) = self.holders.iter().find_map(|it| it.over()) {
+            return Err(Error::Lost(loss));
+        }
+        let holders = self.holders.len();
         match self.multi.await {
             Ok(mut results) => {
                 // The checks of the holders are nobody's business.
-                results.drain(..results.len().min(self.holders));
+                results.drain(..results.len().min(holders));
                 Ok(results)
             }
             Err(error) => {
-                Err(holder_gone(&error, self.holders).map_or_else(|| error.into(), Error::Lost))
+                Err(holder_gone(&error, holders).map_or_else(|| error.into(), Error::Lost))
             }
         }
     }

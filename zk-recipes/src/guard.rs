@@ -87,10 +87,7 @@ impl Guard {
 
     /// Writes that take effect only while this is held.
     pub fn fenced(&self) -> Fenced<'_> {
-        Fenced::new(
-            self.presence.client(),
-            std::iter::once(self.presence.path()),
-        )
+        Fenced::new(self.presence.client(), std::iter::once(&*self.presence))
     }
 
     /// Another handle to the same hold, for code below that asks for the same lock: this is how a lock is re-entered,

@@ -54,7 +54,7 @@ impl Guards {
 
     /// Writes that take effect only while all of them are held.
     pub fn fenced(&self) -> Fenced<'_> {
-        let holders = self.guards.iter().map(Guard::path);
+        let holders = self.guards.iter().map(Guard::presence);
         Fenced::new(&self.client, holders)
     }
 

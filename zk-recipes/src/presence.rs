@@ -136,6 +136,12 @@ impl Presence {
         self.fate.borrow().loss
     }
 
+    /// Why it is held no more, as far as can be seen from here.
+    pub(crate) fn over(&self) -> Option<Loss> {
+        let ended = || (!self.is_of_this_session()).then_some(Loss::SessionEnded);
+        self.loss().or_else(ended)
+    }
+
     /// Until when it is certainly held; `None` if that is over.
     pub(crate) fn valid_until(&self) -> Option<Time> {
         // In this order: a client shows a new session before it shows for how long that is alive.
@@ -150,7 +156,8 @@ impl Presence {
     pub(crate) async fn release(self) -> Result<(), Error> {
         let loss = self.loss();
         let (reply, released) = oneshot::channel();
-        let _ended = self.commands.send(Command::Release(reply));
+        // A command that nobody takes takes its reply along.
+        drop(self.commands.send(Command::Release(reply)));
         let outcome = released.await;
         match (loss, outcome) {
             (Some(loss), _) => Err(Error::Lost(loss)),

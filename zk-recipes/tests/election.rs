@@ -77,7 +77,7 @@ async fn a_leader_whose_session_ends_is_succeeded_and_kept_out() {
     assert_eq!(soon("the loss", first.lost()).await, Loss::SessionEnded);
     until("its next session", async || one.exists("/").await.is_ok()).await;
     let late = first.fenced().create("/order", "").commit().await;
-    assert_eq!(late, Err(Error::Lost(Loss::Deleted)));
+    assert_eq!(late, Err(Error::Lost(Loss::SessionEnded)));
     assert!(first.token() < second.token(), "S72");
     let third = tokio::spawn(first.requeue());
     stands(&two, 2).await;

@@ -150,7 +150,7 @@ async fn a_holder_hears_of_its_sessions_end_and_later_tokens_are_larger() {
     until("its next session", async || one.exists("/").await.is_ok()).await;
     // Whoever does not listen is kept out all the same.
     let late = first.fenced().create("/sold", "").commit().await;
-    assert_eq!(late, Err(Error::Lost(Loss::Deleted)));
+    assert_eq!(late, Err(Error::Lost(Loss::SessionEnded)));
     assert_eq!(one.exists("/sold").await.unwrap(), None);
     assert_eq!(first.release().await, Err(Error::Lost(Loss::SessionEnded)));
     second.fenced().create("/sold", "").commit().await.unwrap();
@@ -380,4 +380,32 @@ async fn of_two_hundred_a_release_wakes_one() {
     ) - events;
     // One for the watcher behind; the holder's own watch is on the same node and the same session: still one.
     assert!((ALL..=2 * ALL + 1).contains(&events), "{events}");
+}
+
+/// The servers decide, not what is known here.
+#[tokio::test]
+async fn a_write_behind_the_end_of_a_hold_is_refused_before_anybody_heard_of_it() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    let held = Mutex::new(&one, "/lock").lock().await.unwrap();
+    let end = one.delete(held.path()).send();
+    let late = held.fenced().create("/sold", "").commit();
+    assert_eq!(late.await, Err(Error::Lost(Loss::Deleted)));
+    end.await.unwrap();
+    assert_eq!(one.exists("/sold").await.unwrap(), None);
+}
+
+/// The runtime that a lock was taken in is gone, and with it whoever kept it: a release does not wait for nobody.
+#[test]
+fn a_release_behind_the_end_of_its_runtime_comes_to_an_end() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let server = second.block_on(server());
+    let held = first.block_on(async {
+        let one = client(server.address()).await;
+        Mutex::new(&one, "/lock").lock().await.unwrap()
+    });
+    drop(first);
+    let released = second.block_on(async { soon("its end", held.release()).await });
+    assert!(matches!(released, Err(Error::Lost(_))), "{released:?}");
 }
