@@ -2,6 +2,7 @@
 
 use crate::contest::Contest;
 use crate::error::Error;
+use crate::patience::repeat;
 use crate::token::Token;
 use zk_client::ops::{MultiRead, ReadResult};
 use zk_client::{SessionId, Stat};
@@ -53,9 +54,12 @@ pub(crate) async fn read(contest: &Contest) -> Result<Vec<Participant>, Error> {
         return Ok(Vec::new());
     }
     let paths: Vec<_> = listed.iter().map(|it| contest.path(&it.name)).collect();
-    let reads = contest.client.multi_read();
-    let reads = paths.iter().fold(reads, MultiRead::get);
-    let found = paths.iter().zip(reads.await?);
+    let read = || {
+        let reads = contest.client.multi_read().timeout(None);
+        paths.iter().fold(reads, MultiRead::get)
+    };
+    let read = repeat(&contest.client, read).await?;
+    let found = paths.iter().zip(read);
     let found = found.filter_map(|(path, result)| match result {
         ReadResult::Data(data, stat) => Some(Participant::new(path.clone(), data.to_vec(), &stat)),
         ReadResult::Children(_) | ReadResult::Refused(_) => None,

@@ -155,7 +155,7 @@ impl Mutex {
     ///
     /// # Errors
     ///
-    /// As [`lock`](Self::lock), and a lost connection.
+    /// As [`lock`](Self::lock).
     ///
     /// # Cancellation
     ///

@@ -5,7 +5,7 @@ mod common;
 mod replicas;
 
 use common::{client, expire, server, soon, until};
-use replicas::{Group, site};
+use replicas::{Group, has_said, site};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -48,6 +48,11 @@ async fn the_first_is_the_primary_and_the_others_follow_it() {
     let second = soon("the next", resolver.after(first.epoch)).await.unwrap();
     assert_eq!(&*second.id, "m1");
     assert!(second.epoch > first.epoch && resolver.is_following());
+    // Whoever is still busy following the last one follows the next.
+    until("the other backup", async || {
+        sites[1].follows().as_deref() == Some("at m1")
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -68,7 +73,9 @@ async fn a_planned_switchover_goes_past_the_queue_with_a_short_pause() {
     }
     pauses.sort_unstable();
     println!("writes paused for {pauses:?}");
-    assert!(pauses[2] < Duration::from_millis(100), "{pauses:?}");
+    // 100 ms where it is optimised; coarse where it is not, and the machine does other things.
+    let limit = if cfg!(debug_assertions) { 2000 } else { 100 };
+    assert!(pauses[2] < Duration::from_millis(limit), "{pauses:?}");
     // To where it is, and to nobody.
     let same = soon("nothing", switch_over(&one, ROOT, "m3"))
         .await
@@ -162,8 +169,9 @@ async fn a_candidate_that_lags_lets_a_better_one_go_first() {
     let [_, bob, cid] = group.three();
     cid.offset.store(100, Ordering::SeqCst);
     bob.offset.store(99, Ordering::SeqCst);
-    // Both have said so.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let one = client(server.address()).await;
+    has_said(&one, ROOT, "\"offset\":100").await;
+    has_said(&one, ROOT, "\"offset\":99").await;
     let mut sites = group.into_sites();
     sites.remove(0).running.stop().await.unwrap();
     let [bob, cid] = &sites[..] else {

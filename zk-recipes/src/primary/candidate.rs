@@ -12,13 +12,23 @@ use crate::patience::{found, repeat};
 use crate::presence::Presence;
 use std::time::Duration;
 use zk_client::clock::Time;
-use zk_client::{EventType, OnceEvent};
+use zk_client::{EventType, OnceEvent, State};
 
 /// When somebody was certainly the one who stood before us, for the last time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sign {
     pub(super) node: String,
     pub(super) at: Time,
+}
+
+/// What has become of the one before us.
+enum Seen {
+    /// It has gone, and has said nothing more after this.
+    Gone(Time),
+    /// Whatever may be: it has to be looked for.
+    Changed,
+    /// Our own session is over.
+    Lost,
 }
 
 /// A candidate that comes first.
@@ -74,22 +84,48 @@ impl<S: PrimaryBackup> Member<S> {
                 // Who has only waited may not have heard from the leader for long.
                 return Ok(contest.confirm(presence).await?.then_some(sign));
             };
-            let path = contest.path(&before.name);
-            let get = || contest.client.get(&path).timeout(None).watch();
-            let seen = found(repeat(&contest.client, get).await)?;
-            // Whatever it was, it was not later than now.
-            let mut at = contest.client.clock().now();
-            if let Some((_, changed)) = seen {
-                match changed.changed().await {
-                    // Had it said anything more, that would have come first.
-                    OnceEvent::Fired(event) if event.kind == EventType::Deleted => {}
-                    OnceEvent::Fired(_) => at = contest.client.clock().now(),
-                    OnceEvent::Lost => return Ok(None),
-                }
-            }
+            self.is_well();
             let node = before.name.clone();
-            sign = Some(Sign { node, at });
+            let gone = match self.look_at(&contest.path(&node)).await? {
+                Seen::Gone(at) => Some(at),
+                Seen::Changed => None,
+                Seen::Lost => return Ok(None),
+            };
             listed = contest.list().await?;
+            // Until it is found to be gone it may have said more than we have heard.
+            let at = gone.unwrap_or_else(|| contest.client.clock().now());
+            sign = Some(Sign { node, at });
+        }
+    }
+
+    /// Waits until something happens to the one before us, or its signs of life may have gone unheard.
+    async fn look_at(&self, path: &str) -> Result<Seen, Error> {
+        let client = &self.contest.client;
+        let mut states = client.states();
+        let get = || client.get(path).timeout(None).watch();
+        let Some((_, changed)) = found(repeat(client, get).await)? else {
+            return Ok(Seen::Changed);
+        };
+        // Whatever it has said, it was not later than now.
+        let at = client.clock().now();
+        let mut changed = std::pin::pin!(changed.changed());
+        loop {
+            tokio::select! {
+                biased;
+                state = states.next() => match state {
+                    Some(State::Connected { .. }) => {}
+                    // Of what happens meanwhile, only the end is told afterwards.
+                    Some(State::Suspended { .. } | State::Lost { .. } | State::Closed) | None => {
+                        return Ok(Seen::Changed);
+                    }
+                },
+                event = &mut changed => return Ok(match event {
+                    // Had it said anything more, that would have come first.
+                    OnceEvent::Fired(event) if event.kind == EventType::Deleted => Seen::Gone(at),
+                    OnceEvent::Fired(_) => Seen::Changed,
+                    OnceEvent::Lost => Seen::Lost,
+                }),
+            }
         }
     }
 
@@ -116,14 +152,21 @@ impl<S: PrimaryBackup> Member<S> {
     /// Lets the service follow whoever is the primary. Comes to an end only by failing.
     async fn follow(&self) -> Error {
         let mut records = Records::new(&self.contest.client, &self.root);
+        let mut next = records.next().await;
         loop {
-            match records.next().await {
-                Ok(record) => {
-                    let lives = record.filter(|it| !it.clean && it.id != self.id);
-                    self.service.follow(lives).await;
-                }
+            let record = match next {
+                Ok(record) => record,
                 Err(error) => return error,
-            }
+            };
+            let lives = record.filter(|it| !it.clean && it.id != self.id);
+            next = tokio::select! {
+                biased;
+                never = async {
+                    self.service.follow(lives).await;
+                    std::future::pending().await
+                } => never,
+                next = records.next() => next,
+            };
         }
     }
 

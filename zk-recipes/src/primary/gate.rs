@@ -129,8 +129,9 @@ impl Pass {
 
     /// Whether the write would be acknowledged at this moment.
     pub fn is_valid(&self) -> bool {
-        let same = self.door.epoch.load(Ordering::SeqCst) == self.epoch;
-        same && self.door.is_in_time()
+        // In this order: the other way round, the time might be that of the next term already.
+        let in_time = self.door.is_in_time();
+        in_time && self.door.epoch.load(Ordering::SeqCst) == self.epoch
     }
 
     /// Asks whether the write may be acknowledged: to be called when it has taken effect.

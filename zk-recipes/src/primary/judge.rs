@@ -6,14 +6,12 @@ use std::time::Duration;
 
 /// How long to wait until the last primary cannot believe any more that it is one. `ago` is how long its last sign of
 /// life is past, for who was watching; who was not has to assume that it was a moment ago.
-pub(super) fn delay(previous: Option<&PrimaryRecord>, ago: Option<Duration>) -> Duration {
-    match previous {
-        None => Duration::ZERO,
-        Some(previous) if previous.clean => Duration::ZERO,
-        Some(previous) => previous
-            .lock_delay()
-            .saturating_sub(ago.unwrap_or_default()),
+pub(super) fn delay(previous: &PrimaryRecord, ago: Option<Duration>) -> Duration {
+    if previous.clean {
+        return Duration::ZERO;
     }
+    let delay = previous.lock_delay();
+    delay.saturating_sub(ago.unwrap_or_default())
 }
 
 /// What to do when it is our turn.
@@ -77,11 +75,10 @@ mod tests {
     #[test]
     fn whoever_ended_cleanly_is_not_waited_for() {
         let millis = Duration::from_millis;
-        assert_eq!(delay(None, None), millis(0));
-        assert_eq!(delay(Some(&record(true)), None), millis(0));
-        assert_eq!(delay(Some(&record(false)), None), millis(1000));
-        assert_eq!(delay(Some(&record(false)), Some(millis(400))), millis(600));
-        assert_eq!(delay(Some(&record(false)), Some(millis(4000))), millis(0));
+        assert_eq!(delay(&record(true), None), millis(0));
+        assert_eq!(delay(&record(false), None), millis(1000));
+        assert_eq!(delay(&record(false), Some(millis(400))), millis(600));
+        assert_eq!(delay(&record(false), Some(millis(4000))), millis(0));
     }
 
     fn bid(id: &str, offset: u64, eligible: bool) -> Bid {

@@ -16,8 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{info, warn};
-use zk_client::ErrorCode;
 use zk_client::clock::Time;
+use zk_client::{ErrorCode, State};
+
+/// Between two attempts to take part, when something is in the way.
+const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Member<S> {
@@ -29,6 +32,7 @@ pub(super) struct Member<S> {
     pub(super) settings: Settings,
     pub(super) gate: Gate,
     pub(super) role: watch::Sender<Role>,
+    pub(super) trouble: watch::Sender<Option<Error>>,
     pub(super) stopped: watch::Receiver<bool>,
 }
 
@@ -39,6 +43,14 @@ impl Drop for ShutInTheEnd {
     fn drop(&mut self) {
         self.0.shut();
     }
+}
+
+/// Since when better candidates are let go first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// The last term that there was: after each primary it is counted anew.
+    last: u64,
+    since: Time,
 }
 
 /// What has become of a turn.
@@ -69,25 +81,45 @@ impl<S: PrimaryBackup> Member<S> {
     }
 
     async fn go_on(&self) -> Result<(), Error> {
-        // Since when better candidates have been let go first, since the last primary that there was.
-        let mut patient_since = None;
+        let mut patience = None;
         loop {
-            let turned = tokio::select! {
+            let error = match self.stand_and_serve(&mut patience).await {
+                Ok(Served::Stopped) => return Ok(()),
+                Ok(Served::Over) => continue,
+                Err(error) => error,
+            };
+            if self.contest.client.state() == State::Closed {
+                return Err(error);
+            }
+            // Whatever is in the way may be taken out of it: a member that ends is one that nobody starts again.
+            warn!(id = self.id, %error, "a member is kept from taking part");
+            self.role.send_replace(Role::Backup);
+            self.trouble.send_replace(Some(error));
+            tokio::select! {
                 biased;
                 () = stopped(self.stopped.clone()) => return Ok(()),
-                turned = self.come_forward(&mut patient_since) => turned?,
-            };
-            match turned {
-                Turned::Passed => {}
-                Turned::Taken(guard) => {
-                    patient_since = None;
-                    match self.take_over(guard).await? {
-                        Served::Stopped => return Ok(()),
-                        Served::Over => {}
-                    }
-                }
+                () = tokio::time::sleep(AFTER_TROUBLE) => {}
             }
         }
+    }
+
+    /// Once through all roles.
+    async fn stand_and_serve(&self, patience: &mut Option<Patience>) -> Result<Served, Error> {
+        let turned = tokio::select! {
+            biased;
+            () = stopped(self.stopped.clone()) => return Ok(Served::Stopped),
+            turned = self.come_forward(patience) => turned?,
+        };
+        match turned {
+            Turned::Passed => Ok(Served::Over),
+            Turned::Taken(guard) => self.take_over(guard).await,
+        }
+    }
+
+    /// It takes part as it should.
+    pub(super) fn is_well(&self) {
+        let trouble = |it: &mut Option<Error>| it.take().is_some();
+        self.trouble.send_if_modified(trouble);
     }
 
     pub(super) fn lock_delay(&self) -> Duration {
@@ -96,7 +128,7 @@ impl<S: PrimaryBackup> Member<S> {
     }
 
     /// Stands until it is our turn, and decides whether to take it.
-    async fn come_forward(&self, patient_since: &mut Option<Time>) -> Result<Turned, Error> {
+    async fn come_forward(&self, patience: &mut Option<Patience>) -> Result<Turned, Error> {
         let Turn { presence, sign } = self.stand().await?;
         presence.hold();
         let guard = Guard::new(presence);
@@ -104,7 +136,7 @@ impl<S: PrimaryBackup> Member<S> {
         tokio::select! {
             biased;
             _loss = guard.lost() => return Ok(Turned::Passed),
-            fit = self.decide(&guard, sign, patient_since) => if !fit? {
+            fit = self.decide(&guard, sign, patience) => if !fit? {
                 return Ok(Turned::Passed);
             },
         }
@@ -116,27 +148,24 @@ impl<S: PrimaryBackup> Member<S> {
         &self,
         guard: &Guard,
         sign: Option<super::candidate::Sign>,
-        patient_since: &mut Option<Time>,
+        patience: &mut Option<Patience>,
     ) -> Result<bool, Error> {
         let client = &self.contest.client;
-        let previous = read(client, &self.root).await?.and_then(|(it, _)| it);
-        if let Some(previous) = &previous {
-            let ago = self.since(sign.as_ref(), &previous.node);
-            let wait = delay(Some(previous), ago);
-            if !wait.is_zero() {
-                info!(
-                    ?wait,
-                    previous = previous.id,
-                    "the last primary may still believe"
-                );
-            }
-            tokio::time::sleep(wait).await;
+        let known = read(client, &self.root).await?;
+        let wait = match &known {
+            None => Duration::ZERO,
+            Some((Some(previous), _)) => delay(previous, self.since(sign.as_ref(), &previous.node)),
+            // Whoever it was, it is taken for one of us that was alive a moment ago.
+            Some((None, _)) => self.lock_delay(),
+        };
+        let previous = known.and_then(|(it, _)| it);
+        if !wait.is_zero() {
+            let previous = previous.as_ref().map(|it| &it.id);
+            info!(?wait, previous, "the last primary may still believe");
         }
+        tokio::time::sleep(wait).await;
         loop {
-            match self
-                .verdict(guard, previous.as_ref(), patient_since)
-                .await?
-            {
+            match self.verdict(guard, previous.as_ref(), patience).await? {
                 Verdict::Take => break,
                 Verdict::Wait => tokio::time::sleep(PAUSE).await,
                 Verdict::StandBack => {
@@ -160,17 +189,20 @@ impl<S: PrimaryBackup> Member<S> {
         &self,
         guard: &Guard,
         previous: Option<&PrimaryRecord>,
-        patient_since: &mut Option<Time>,
+        patience: &mut Option<Patience>,
     ) -> Result<Verdict, Error> {
         let client = &self.contest.client;
         let others = bids(&self.contest).await?;
         let others = others.into_iter().filter(|(node, _)| node != guard.path());
         let others: Vec<_> = others.map(|(_, bid)| bid).collect();
         let now = client.clock().now();
-        let since = *patient_since.get_or_insert(now);
-        let patience = self.settings.patience;
-        let patience = patience.unwrap_or_else(|| client.session_timeout());
-        let patient = now.saturating_since(since) < patience;
+        let last = previous.map_or(0, |it| it.epoch);
+        let known = patience.filter(|it| it.last == last);
+        let Patience { since, .. } =
+            *patience.insert(known.unwrap_or(Patience { last, since: now }));
+        let longest = self.settings.patience;
+        let longest = longest.unwrap_or_else(|| client.session_timeout());
+        let patient = now.saturating_since(since) < longest;
         let own = (self.id.as_str(), self.service.fitness());
         let next = previous.and_then(|it| it.next.as_deref());
         let lag = self.settings.allowed_lag;
@@ -200,6 +232,7 @@ impl<S: PrimaryBackup> Member<S> {
             Err(Error::Lost(_)) => return Ok(Served::Over),
             Err(error) => return Err(error),
         };
+        self.is_well();
         let epoch = opened.term.epoch;
         let promoted: Result<Result<(), Refusal>, Loss> = tokio::select! {
             biased;

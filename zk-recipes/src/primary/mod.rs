@@ -78,8 +78,8 @@ pub trait PrimaryBackup: Send + Sync + 'static {
     /// promoted before it returns: what the next one has to have, it can be given here.
     fn demote(&self, why: &StepDown) -> impl Future<Output = ()> + Send;
 
-    /// Follows this primary as a backup; `None` while there is none. Dropped where it stands when this member's turn
-    /// comes.
+    /// Follows this primary as a backup; `None` while there is none. It may go on for as long as that is the one: it is
+    /// dropped where it stands when there is another, or this member's turn comes.
     fn follow(&self, primary: Option<PrimaryRecord>) -> impl Future<Output = ()> + Send;
 }
 
@@ -107,6 +107,7 @@ pub enum Role {
 /// | suspension | the gate closes by itself when the session is not certain any more, or when the lock-delay has passed since the last sign of life that others have seen; then the member steps down |
 /// | session's end | the member steps down and stands again, at the end of the queue, in the client's next session if it opens one, else ends |
 /// | an unclean end | the next one waits until the lock-delay has passed since the last sign of life it has seen. After the end of a session that is no wait at all for the one who was watching; an operator who deletes the node, or a session closed by force, costs what is left of it |
+/// | in the way | what the servers refuse, and nodes that hold something else, keep a member from taking part, and [say so](Running::trouble), until they are out of the way; a record that cannot be read is an unclean end |
 /// | fitness | a candidate that is not eligible, or lags behind another by more than is allowed, goes to the end of the queue; for lagging, not for longer than its [patience](FailoverBuilder::patience) |
 /// | cancellation | a [`Running`] that is dropped gives everything up in the background, as an unclean end; [`Running::stop`] is a clean one |
 /// | cost | as an [`Election`](crate::Election); a primary writes a sign of life in every fourth of the session timeout, which the next in line reads (2 requests). Taking over: about 8 requests one after the other. A backup has 2 watches, a primary 3 |
@@ -116,6 +117,7 @@ pub struct Failover<S> {
     member: Member<S>,
     stop: watch::Sender<bool>,
     role: watch::Receiver<Role>,
+    trouble: watch::Receiver<Option<Error>>,
 }
 
 /// What a member is to be like; from [`Failover::builder`].
@@ -177,6 +179,7 @@ impl<S: PrimaryBackup> FailoverBuilder<S> {
     pub fn build(self) -> Failover<S> {
         let (stop, stopped) = watch::channel(false);
         let (role, seen) = watch::channel(Role::Backup);
+        let (trouble, troubles) = watch::channel(None);
         let member = Member {
             contest: candidates(&self.client, &self.root),
             gate: Gate::new(self.client.clock()),
@@ -186,12 +189,14 @@ impl<S: PrimaryBackup> FailoverBuilder<S> {
             service: Arc::new(self.service),
             settings: self.settings,
             role,
+            trouble,
             stopped,
         };
         Failover {
             member,
             stop,
             role: seen,
+            trouble: troubles,
         }
     }
 }
@@ -248,6 +253,7 @@ impl<S: PrimaryBackup> Failover<S> {
         Running {
             gate,
             role: self.role,
+            trouble: self.trouble,
             stop: self.stop,
             task: Some(task),
         }
@@ -260,6 +266,7 @@ impl<S: PrimaryBackup> Failover<S> {
 pub struct Running {
     gate: Gate,
     role: watch::Receiver<Role>,
+    trouble: watch::Receiver<Option<Error>>,
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<Result<(), Error>>>,
 }
@@ -280,11 +287,17 @@ impl Running {
         self.role.clone()
     }
 
+    /// What keeps the member from taking part, if anything does: the servers' refusal, a node of somebody else's among
+    /// the candidates, a count of epochs that is none. It tries again every second.
+    pub fn trouble(&self) -> Option<Error> {
+        self.trouble.borrow().clone()
+    }
+
     /// Takes part no more, and waits for that: a primary drains its gate and leaves a clean record.
     ///
     /// # Errors
     ///
-    /// Why the member has ended before, if it has: the servers' refusal, or the client's end.
+    /// Why the member has ended before, if it has: the client's end.
     ///
     /// # Cancellation
     ///

@@ -120,10 +120,10 @@ impl<S: PrimaryBackup> Member<S> {
     }
 }
 
-/// Whether somebody else has written meanwhile, or an earlier try of ours.
+/// Whether somebody else has written or deleted meanwhile, or an earlier try of ours.
 fn is_late(error: &zk_client::Error) -> bool {
     matches!(
         error.code(),
-        Some(ErrorCode::BadVersion | ErrorCode::NodeExists)
+        Some(ErrorCode::BadVersion | ErrorCode::NodeExists | ErrorCode::NoNode)
     )
 }

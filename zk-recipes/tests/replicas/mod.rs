@@ -8,7 +8,7 @@
     reason = "a test's"
 )]
 
-use super::common::{describe, soon, until};
+use super::common::{describe, names, soon, until};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -93,6 +93,8 @@ impl PrimaryBackup for Service {
 
     async fn follow(&self, primary: Option<PrimaryRecord>) {
         *self.follows.lock().unwrap() = primary.map(|it| it.address);
+        // As long as it is the one that is followed.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -159,6 +161,21 @@ pub(crate) async fn site(
         eligible,
         follows,
     }
+}
+
+/// Waits until a candidate has said this of itself.
+pub(crate) async fn has_said(one: &Client, root: &str, what: &str) {
+    let directory = format!("{root}/candidates");
+    until(what, async || {
+        for name in names(one, &directory).await {
+            let said = one.get(format!("{directory}/{name}")).await;
+            if said.is_ok_and(|(said, _)| String::from_utf8_lossy(&said).contains(what)) {
+                return true;
+            }
+        }
+        false
+    })
+    .await;
 }
 
 /// All members of a service.
