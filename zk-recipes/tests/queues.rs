@@ -4,9 +4,10 @@ mod common;
 
 use common::{client, empty, expire, names, proxied, server, soon, until};
 use std::collections::BTreeMap;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
-use zk_client::testkit::Which;
-use zk_client::{Client, Outcome};
+use zk_client::testkit::{Direction, Which};
+use zk_client::{Acl, Client, Outcome, Perms};
 use zk_proto::OpCode;
 use zk_recipes::{Error, Loss, Operation, Queue, QueueLayout};
 
@@ -275,4 +276,134 @@ async fn every_entry_is_done_whatever_is_lost() {
         names(&one, &format!("{DIRECTORY}/taken")).await.is_empty()
     })
     .await;
+}
+
+/// An entry that somebody works on is nothing to be asked for again and again.
+#[tokio::test]
+async fn who_waits_behind_a_claimed_entry_asks_nothing_meanwhile() {
+    let (server, proxy) = proxied().await;
+    let one = client(server.address()).await;
+    let two = client(proxy.address()).await;
+    locking(&one).push("x").await.unwrap();
+    let claimed = locking(&one).claim().await.unwrap();
+    let taking = tokio::spawn({
+        let queue = locking(&two);
+        async move { queue.take().await }
+    });
+    until("that it waits", async || {
+        proxy.tally().requests(OpCode::GetChildren2) + proxy.tally().requests(OpCode::GetChildren)
+            >= 3
+    })
+    .await;
+    let asked = proxy.tally().frames(Direction::ToServer);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let more = proxy.tally().frames(Direction::ToServer) - asked;
+    assert!(more < 10, "{more} requests");
+    claimed.requeue().await.unwrap();
+    assert_eq!(
+        soon("the entry", taking).await.unwrap(),
+        Ok(vec![b"x".to_vec()])
+    );
+}
+
+/// Whoever pops may have seen an entry free that is claimed by the time it is taken: one of the two gets it.
+#[tokio::test]
+async fn an_entry_is_popped_or_claimed_but_not_both() {
+    let server = server().await;
+    let (one, two) = (
+        client(server.address()).await,
+        client(server.address()).await,
+    );
+    for times in 0..40 {
+        locking(&one).push("x").await.unwrap();
+        let queue = locking(&two);
+        let mut popping = Box::pin(async move { queue.pop().await });
+        let mut left = times;
+        let popped = std::future::poll_fn(|cx| {
+            if left == 0 {
+                return Poll::Ready(None);
+            }
+            left -= 1;
+            match popping.as_mut().poll(cx) {
+                Poll::Ready(popped) => Poll::Ready(Some(popped)),
+                Poll::Pending if left == 0 => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        if let Some(popped) = popped.await {
+            assert_eq!(popped, Ok(Some(vec![b"x".to_vec()])));
+            assert!(times > 2, "it was interrupted before its end");
+            return;
+        }
+        let claimed = locking(&one).try_claim().await.unwrap();
+        let popped = soon("its end", popping).await.unwrap();
+        assert_ne!(claimed.is_some(), popped.is_some(), "after {times} polls");
+        if let Some(claimed) = claimed {
+            claimed.done().await.unwrap();
+        }
+    }
+    panic!("it never came to its end");
+}
+
+/// A claim that went to somebody else carries no write of the one that had it before.
+#[tokio::test]
+async fn a_lost_claim_writes_nothing_while_another_has_it() {
+    let server = server().await;
+    let (one, two) = (
+        client(server.address()).await,
+        client(server.address()).await,
+    );
+    one.create("/result", "").await.unwrap();
+    locking(&one).push("x").await.unwrap();
+    let first = locking(&two).claim().await.unwrap();
+    let old = two.session_id();
+    expire(&server, &two).await;
+    until("its next session", async || {
+        two.session_id().is_some() && two.session_id() != old
+    })
+    .await;
+    let second = soon("the entry", locking(&one).claim()).await.unwrap();
+    let late = first.claim().fenced().set("/result", "late", None).commit();
+    assert!(matches!(late.await, Err(Error::Lost(_))));
+    assert_eq!(one.get("/result").await.unwrap().0, "");
+    assert!(matches!(first.done().await, Err(Error::Lost(_))));
+    let right = second.claim().fenced().set("/result", "right", None);
+    right.commit().await.unwrap();
+    second.done().await.unwrap();
+}
+
+/// What was counted, though nobody heard of it, was not delivered.
+#[tokio::test]
+async fn a_delivery_whose_count_is_not_answered_is_one_delivery() {
+    let (_server, proxy) = proxied().await;
+    let one = client(proxy.address()).await;
+    let queue = locking(&one).max_deliveries(1);
+    queue.push("x").await.unwrap();
+    proxy.drop_reply(Which::To(OpCode::SetData));
+    let claimed = soon("the entry", queue.claim()).await.unwrap();
+    assert_eq!(claimed.items(), [b"x"]);
+    claimed.done().await.unwrap();
+}
+
+/// An entry that may not be read keeps nobody from the others.
+#[tokio::test]
+async fn an_entry_that_may_not_be_read_is_passed_over() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    let queue = locking(&one);
+    queue.push("first").await.unwrap();
+    queue.claim().await.unwrap().done().await.unwrap();
+    let path = format!("{DIRECTORY}/entries/entry-000-");
+    let secret = one.create(path, "secret").sequential();
+    let acl = Acl::new(Perms::WRITE, "world", "anyone");
+    secret.acl([acl]).await.unwrap();
+    assert!(queue.pop().await.is_err(), "there is no other");
+    queue.push("next").await.unwrap();
+    queue.push("last").await.unwrap();
+    assert_eq!(queue.pop().await, Ok(Some(vec![b"next".to_vec()])));
+    let last = soon("the last", queue.claim()).await.unwrap();
+    last.done().await.unwrap();
+    assert!(soon("an answer", queue.take()).await.is_err());
+    assert!(soon("an answer", queue.claim()).await.is_err());
+    empty(&one, &format!("{DIRECTORY}/taken")).await;
 }

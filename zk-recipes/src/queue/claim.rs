@@ -1,6 +1,6 @@
 //! Entries that somebody works on: claimed by an ephemeral node of the entry's name, gone only when the work is done.
 
-use super::{Queue, Read, wait};
+use super::{Queue, Read, passed_over};
 use crate::error::{Error, Loss, may_try_again};
 use crate::guard::Guard;
 use crate::keeper::PAUSE;
@@ -8,7 +8,6 @@ use crate::operation;
 use crate::patience::found;
 use crate::presence::{OnSuspension, Presence};
 use std::hash::{BuildHasher, RandomState};
-use std::time::SystemTime;
 use tokio::sync::oneshot;
 use tracing::warn;
 use zk_client::{Client, ErrorCode, Outcome, Version, Zxid};
@@ -39,18 +38,11 @@ impl Queue {
     ///
     /// What was claimed is given back in the background.
     pub async fn claim(&self) -> Result<Claimed, Error> {
-        let claims = self.claims()?;
         loop {
             if let Some(claimed) = self.try_claim().await? {
                 return Ok(claimed);
             }
-            let (entries, entries_changed) = self.watch(&self.entries).await?;
-            let (claimed, claims_changed) = self.watch(claims).await?;
-            let sorted = self.layout.sort(entries);
-            let free = sorted.iter().filter(|it| !claimed.contains(&it.name));
-            if let Some(patience) = self.patience(free) {
-                wait(patience, [entries_changed, claims_changed]).await;
-            }
+            self.more().await?;
         }
     }
 
@@ -65,12 +57,9 @@ impl Queue {
     /// As [`claim`](Self::claim).
     pub async fn try_claim(&self) -> Result<Option<Claimed>, Error> {
         let claims = self.claims()?;
+        let mut unreadable = None;
         for named in self.free().await? {
-            if self
-                .layout
-                .not_yet(named.place, SystemTime::now())
-                .is_some()
-            {
+            if self.is_early(&named) {
                 break;
             }
             let path = format!("{claims}/{}", named.name);
@@ -79,11 +68,13 @@ impl Queue {
             };
             claim.hold();
             let claim = Guard::new(claim);
-            if let Some(claimed) = self.deliver(named.name, claim).await? {
-                return Ok(Some(claimed));
+            match self.deliver(named.name, claim).await {
+                Ok(Some(claimed)) => return Ok(Some(claimed)),
+                Ok(None) => {}
+                Err(error) => unreadable = Some(passed_over(error)?),
             }
         }
-        Ok(None)
+        unreadable.map_or(Ok(None), Err)
     }
 
     fn claims(&self) -> Result<&str, Error> {
@@ -93,12 +84,16 @@ impl Queue {
 
     /// Reads what was claimed, and counts the delivery; `None` if it is gone or was put aside.
     async fn deliver(&self, name: String, claim: Guard) -> Result<Option<Claimed>, Error> {
+        // What a count that was not answered would have made of the version: nobody else counts meanwhile.
+        let mut counted = None;
         loop {
             let Some(Read { items, raw, stat }) = self.read(&name).await? else {
                 return Ok(None);
             };
             let mut version = stat.version;
-            if let Some(most) = self.max_deliveries {
+            if let Some(most) = self.max_deliveries
+                && counted != Some(version)
+            {
                 if u32::try_from(version.0).is_ok_and(|delivered| delivered >= most) {
                     warn!(
                         name,
@@ -109,10 +104,12 @@ impl Queue {
                 }
                 let count = self.client.set(self.entry(&name), &raw).version(version);
                 match count.timeout(None).await {
-                    Ok(counted) => version = counted.version,
+                    Ok(stat) => version = stat.version,
                     Err(error) if error.code() == Some(ErrorCode::NoNode) => return Ok(None),
                     Err(error) if error.code() == Some(ErrorCode::BadVersion) => continue,
                     Err(error) if may_try_again(&self.client, &error) => {
+                        let unknown = error.outcome() == Outcome::Unknown;
+                        counted = unknown.then_some(Version(version.0.wrapping_add(1)));
                         tokio::time::sleep(PAUSE).await;
                         continue;
                     }

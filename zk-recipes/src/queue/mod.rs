@@ -14,7 +14,7 @@ use crate::patience::{found, repeat};
 use layout::{Named, Wish};
 use std::time::{Duration, SystemTime};
 use tracing::warn;
-use zk_client::{Client, CreateMode, ErrorCode, ErrorKind, Once, Stat};
+use zk_client::{Client, CreateMode, ErrorCode, ErrorKind, Once, Stat, Version};
 
 /// A queue in a directory, shared by its [`QueueLayout`] with one of Curator's or kazoo's.
 ///
@@ -34,11 +34,11 @@ use zk_client::{Client, CreateMode, ErrorCode, ErrorKind, Once, Stat};
 ///
 /// | | |
 /// |---|---|
-/// | guarantee | [`pop`](Self::pop), [`take`](Self::take): each entry to one taker, at most once. [`claim`](Self::claim): to one at a time, again and again until it is [`done`](Claimed::done), so at least once. An entry that cannot be read, or was delivered too often ([`max_deliveries`](Self::max_deliveries)), is put aside |
+/// | guarantee | [`pop`](Self::pop), [`take`](Self::take): each entry to one taker, at most once. [`claim`](Self::claim): to one at a time, again and again until it is [`done`](Claimed::done), so at least once. An entry that cannot be read, or was delivered too often ([`max_deliveries`](Self::max_deliveries)), is put aside; one that we may not read is passed over, and is an error only where there is no other |
 /// | order | that of priorities or times, then of arrival; who is done first is another matter |
 /// | suspension, session's end | calls wait for the next connection, in the client's next session if it opens one. A claim is lost as a lock is: the entry goes to the next |
 /// | cancellation | a push may be made; a pop may take an entry with it, a claim may not |
-/// | cost | push 1 request; pop 3 (list, get, delete); claim 5 (two lists, create, get of the entry and of the claim) and 1 to be done, 1 more with `max_deliveries`. Who waits has 1 watch, a claimer 2; each change wakes all of them |
+/// | cost | push 1 request; pop 3 (list, get, delete), with claims 4 (two lists, get, multi); claim 5 (two lists, create, get of the entry and of the claim) and 1 to be done, 1 more with `max_deliveries`. Who waits has 1 watch, a claimer 2; each change wakes all of them |
 /// | layout | see [`QueueLayout`]; claims are ephemeral nodes of their entries' names in the directory of claims. Put aside: `<directory>_poison`; operations of [`push_once`](Self::push_once): `<directory>_puts` |
 ///
 /// A queue's entries are listed as a whole for every one that is taken: this is for small queues.
@@ -214,30 +214,46 @@ impl Queue {
     ///
     /// An entry may be lost.
     pub async fn pop(&self) -> Result<Option<Vec<Vec<u8>>>, Error> {
+        let mut unreadable = None;
         for named in self.free().await? {
-            if self
-                .layout
-                .not_yet(named.place, SystemTime::now())
-                .is_some()
-            {
+            if self.is_early(&named) {
                 break;
             }
-            let Some(read) = self.read(&named.name).await? else {
-                continue;
+            let read = match self.read(&named.name).await {
+                Ok(Some(read)) => read,
+                Ok(None) => continue,
+                Err(error) => {
+                    unreadable = Some(passed_over(error)?);
+                    continue;
+                }
             };
-            let delete = self.client.delete(self.entry(&named.name));
-            match delete.version(read.stat.version).timeout(None).await {
-                Ok(()) => return Ok(Some(read.items)),
-                // Somebody was faster.
-                Err(error)
-                    if matches!(
-                        error.code(),
-                        Some(ErrorCode::NoNode | ErrorCode::BadVersion)
-                    ) => {}
-                Err(error) => return Err(error.into()),
+            if self.remove(&named.name, read.stat.version).await? {
+                return Ok(Some(read.items));
             }
         }
-        Ok(None)
+        unreadable.map_or(Ok(None), Err)
+    }
+
+    /// Deletes an entry; `false` if somebody was faster. Where there are claims, it is claimed in the same step: whoever
+    /// has claimed it since the look keeps it.
+    async fn remove(&self, name: &str, version: Version) -> Result<bool, Error> {
+        let entry = self.entry(name);
+        loop {
+            let Some(claims) = &self.claims else {
+                let delete = self.client.delete(&entry).version(version);
+                return unless_late(delete.timeout(None).await);
+            };
+            let claim = format!("{claims}/{name}");
+            let step = self.client.multi();
+            let step = step.create_as(&claim, "", CreateMode::Ephemeral, None);
+            let step = step.delete(&entry, version).delete(&claim, None);
+            match step.timeout(None).await {
+                Err(error) if no_directory(&error) => {
+                    operation::make_directory(&self.client, claims).await?;
+                }
+                other => return unless_late(other.map(drop)),
+            }
+        }
     }
 
     /// As [`pop`](Self::pop), and waits for an entry if there is none.
@@ -254,12 +270,34 @@ impl Queue {
             if let Some(items) = self.pop().await? {
                 return Ok(items);
             }
-            let (names, changed) = self.watch(&self.entries).await?;
-            let sorted = self.layout.sort(names);
-            if let Some(patience) = self.patience(sorted.iter()) {
-                wait(patience, [changed]).await;
-            }
+            self.more().await?;
         }
+    }
+
+    /// Waits until there may be an entry that is due and that nobody has claimed.
+    async fn more(&self) -> Result<(), Error> {
+        let (entries, changed) = self.watch(&self.entries).await?;
+        let mut entries = self.layout.sort(entries);
+        let mut watches = vec![changed];
+        if let Some(claims) = &self.claims {
+            let (claimed, changed) = self.watch(claims).await?;
+            entries.retain(|it| !claimed.contains(&it.name));
+            watches.push(changed);
+        }
+        let patience = entries
+            .first()
+            .map(|first| self.layout.not_yet(first.place, SystemTime::now()));
+        match patience {
+            None => wait(None, watches).await,
+            Some(Some(early)) => wait(Some(early), watches).await,
+            Some(None) => {}
+        }
+        Ok(())
+    }
+
+    fn is_early(&self, entry: &Named) -> bool {
+        let left = self.layout.not_yet(entry.place, SystemTime::now());
+        left.is_some()
     }
 
     /// How many entries there are, claimed ones among them.
@@ -362,20 +400,6 @@ impl Queue {
         }
     }
 
-    /// How long to wait for the first of some entries: without an end if there is none; `None` if one is due.
-    fn patience<'a>(
-        &self,
-        mut entries: impl Iterator<Item = &'a Named>,
-    ) -> Option<Option<Duration>> {
-        match entries.next() {
-            None => Some(None),
-            Some(first) => {
-                let left = self.layout.not_yet(first.place, SystemTime::now());
-                left.map(Some)
-            }
-        }
-    }
-
     /// What an entry holds; `None` if it is gone, or was put aside because it cannot be read.
     async fn read(&self, name: &str) -> Result<Option<Read>, Error> {
         let path = self.entry(name);
@@ -410,15 +434,8 @@ impl Queue {
             let Err(error) = step.timeout(None).await else {
                 return Ok(());
             };
-            let no_directory = matches!(
-                error.kind(),
-                ErrorKind::Multi {
-                    index: 0,
-                    code: ErrorCode::NoNode
-                }
-            );
             match error.code() {
-                Some(ErrorCode::NoNode) if no_directory => {
+                Some(ErrorCode::NoNode) if no_directory(&error) => {
                     operation::make_directory(&self.client, &poison).await?;
                 }
                 Some(ErrorCode::NoNode | ErrorCode::BadVersion) => return Ok(()),
@@ -429,8 +446,38 @@ impl Queue {
     }
 }
 
-/// Waits until any of two watches fires, or the time is over.
-async fn wait<const N: usize>(patience: Option<Duration>, watches: [Once; N]) {
+/// Whether the node that a multi was to create first has no parent.
+fn no_directory(error: &zk_client::Error) -> bool {
+    let first = ErrorKind::Multi {
+        index: 0,
+        code: ErrorCode::NoNode,
+    };
+    *error.kind() == first
+}
+
+/// `false` if a step was refused because somebody else was faster.
+fn unless_late(done: Result<(), zk_client::Error>) -> Result<bool, Error> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(error) => match error.code() {
+            Some(ErrorCode::NoNode | ErrorCode::BadVersion | ErrorCode::NodeExists) => Ok(false),
+            _ => Err(error.into()),
+        },
+    }
+}
+
+/// An entry that may not be read is left where it is: the failure of whoever finds no other.
+fn passed_over(error: Error) -> Result<Error, Error> {
+    let refused = |it: &zk_client::Error| it.code() == Some(ErrorCode::NoAuth);
+    if !matches!(&error, Error::Client(it) if refused(it)) {
+        return Err(error);
+    }
+    warn!(%error, "an entry is passed over");
+    Ok(error)
+}
+
+/// Waits until any of some watches fires, or the time is over.
+async fn wait(patience: Option<Duration>, watches: Vec<Once>) {
     let mut fired: Vec<_> = watches
         .into_iter()
         .map(|it| Box::pin(it.changed()))
