@@ -4,6 +4,7 @@
 mod common;
 
 use common::{client, expire, poll_times, proxied, server, soon, until};
+use zk_client::testkit::Direction;
 use zk_client::{Client, Version, Zxid};
 use zk_recipes::{Cache, CacheEvent, CacheEvents, CachedNode, Freshness, Snapshot};
 
@@ -389,4 +390,35 @@ async fn every_future_may_be_dropped_at_any_await() {
             }
         }
     }
+}
+
+/// One node that never fits is left out; nobody reads the tree again and again for it, and what fits is there.
+#[tokio::test]
+async fn a_node_that_is_too_large_is_left_out_once() {
+    let (_server, proxy) = proxied().await;
+    let one = client(proxy.address()).await;
+    one.create("/t", "").await.unwrap();
+    one.create("/t/a", "x").await.unwrap();
+    one.create("/t/large", vec![b'x'; 4000]).await.unwrap();
+    one.create("/t/z", "x").await.unwrap();
+    let cache = Cache::tree(&one, "/t").max_bytes(2000).start();
+    soon("the cache", cache.ready()).await.unwrap();
+    let asked = proxy.tally().frames(Direction::ToServer);
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    let more = proxy.tally().frames(Direction::ToServer) - asked;
+    assert!(more < 10, "{more} requests");
+    assert_eq!(text(&cache.snapshot()), ["/t=", "/t/a=x", "/t/z=x"]);
+    assert!(!cache.snapshot().is_complete());
+    one.create("/t/b", "y").await.unwrap();
+    soon("the barrier", cache.barrier()).await.unwrap();
+    assert!(cache.get("/t/b").is_some() && !cache.snapshot().is_complete());
+    // When it fits, or is gone, nothing is missing.
+    one.set("/t/large", "small").await.unwrap();
+    until("all", async || cache.snapshot().is_complete()).await;
+    assert_eq!(text(&cache.snapshot()), really(&one, "/t").await);
+    one.set("/t/large", vec![b'x'; 4000]).await.unwrap();
+    until("a part", async || !cache.snapshot().is_complete()).await;
+    one.delete("/t/large").await.unwrap();
+    until("all", async || cache.snapshot().is_complete()).await;
+    assert_eq!(text(&cache.snapshot()), really(&one, "/t").await);
 }

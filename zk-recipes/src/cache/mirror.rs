@@ -2,6 +2,7 @@
 //! together. The differences are what the cache tells. Pure.
 
 use super::events::CacheEvent;
+use super::left_out::LeftOut;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zk_client::{Stat, Zxid};
@@ -48,7 +49,7 @@ impl CachedNode {
         &self.stat
     }
 
-    fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         self.path.len() + self.data.len()
     }
 
@@ -63,6 +64,13 @@ impl CachedNode {
 pub(super) struct Limits {
     pub(super) nodes: usize,
     pub(super) bytes: usize,
+}
+
+impl Limits {
+    /// Whether there is room for more than a little.
+    pub(super) const fn have_room(self, nodes: usize, bytes: usize) -> bool {
+        nodes < self.nodes - self.nodes / 10 && bytes < self.bytes - self.bytes / 10
+    }
 }
 
 /// All that a cache knew at one time. Cheap to clone.
@@ -135,8 +143,9 @@ pub(super) struct Staged {
     nodes: BTreeMap<Arc<str>, Option<Arc<CachedNode>>>,
     /// All that is there was read: what is not among it is gone.
     pub(super) all: bool,
-    /// There was more than fits.
+    /// There was more than fits, and nobody knows what.
     pub(super) truncated: bool,
+    left_out: LeftOut,
 }
 
 impl Staged {
@@ -146,10 +155,17 @@ impl Staged {
         if known.is_some_and(|known| node.is_older_than(known)) {
             return;
         }
+        self.left_out.remove(&node.path);
         self.nodes.insert(Arc::clone(&node.path), Some(node));
     }
 
+    /// It was read, and has no room.
+    pub(super) fn left_out(&mut self, node: &CachedNode) {
+        self.left_out.add(&node.path, node.size());
+    }
+
     pub(super) fn gone(&mut self, path: &str) {
+        self.left_out.remove(path);
         self.nodes.insert(path.into(), None);
     }
 
@@ -166,7 +182,9 @@ pub(super) struct Mirror {
     limits: Limits,
     zxid: Zxid,
     exact: bool,
-    complete: bool,
+    /// Something is missing, and nobody knows what; or it is known.
+    truncated: bool,
+    left_out: LeftOut,
 }
 
 impl Mirror {
@@ -177,7 +195,8 @@ impl Mirror {
             limits,
             zxid: Zxid::ZERO,
             exact: true,
-            complete: true,
+            truncated: false,
+            left_out: LeftOut::default(),
         }
     }
 
@@ -194,7 +213,7 @@ impl Mirror {
             nodes: Arc::clone(&self.nodes),
             zxid: self.zxid,
             exact: self.exact,
-            complete: self.complete,
+            complete: !self.truncated && self.left_out.is_empty(),
         }
     }
 
@@ -202,12 +221,12 @@ impl Mirror {
         self.zxid
     }
 
-    /// Something was left out, but there is room again.
+    /// Something was left out, but there is room for it again, and more than a little. Not for something too large for
+    /// the room there is: that would be read again for ever.
     pub(super) fn has_room_again(&self) -> bool {
-        let few = |used: usize, limit: usize| used < limit - limit / 10;
-        !self.complete
-            && few(self.nodes.len(), self.limits.nodes)
-            && few(self.bytes, self.limits.bytes)
+        let fits = |size: usize| self.bytes + size <= self.limits.bytes;
+        let missing = self.truncated || self.left_out.smallest().is_some_and(fits);
+        missing && self.limits.have_room(self.nodes.len(), self.bytes)
     }
 
     /// Takes over what was staged: everything up to `zxid` is in it. The differences, those that go before those that
@@ -219,7 +238,8 @@ impl Mirror {
         exact: bool,
     ) -> Vec<CacheEvent> {
         if staged.all {
-            self.complete = !staged.truncated;
+            self.truncated = staged.truncated;
+            self.left_out = LeftOut::default();
             let known = self.nodes.keys();
             let missing: Vec<_> = known
                 .filter(|path| !staged.nodes.contains_key(*path))
@@ -231,19 +251,36 @@ impl Mirror {
         }
         self.zxid = self.zxid.max(zxid);
         self.exact = exact;
-        if staged.nodes.is_empty() {
-            return Vec::new();
-        }
+        let events = if staged.nodes.is_empty() {
+            Vec::new()
+        } else {
+            self.replace(staged.nodes)
+        };
+        self.left_out.merge(staged.left_out);
+        events
+    }
+
+    /// Puts new nodes in the place of old ones.
+    fn replace(&mut self, staged: BTreeMap<Arc<str>, Option<Arc<CachedNode>>>) -> Vec<CacheEvent> {
         let nodes = Arc::make_mut(&mut self.nodes);
-        let (mut gone, mut come) = (Vec::new(), Vec::new());
-        for (path, new) in staged.nodes {
+        // All that goes makes room before anything comes.
+        let mut changes = Vec::with_capacity(staged.len());
+        for (path, new) in staged {
             let before = nodes.remove(&path);
             self.bytes -= before.as_ref().map_or(0, |node| node.size());
-            let fits = |node: &Arc<CachedNode>| {
-                nodes.len() < self.limits.nodes && self.bytes + node.size() <= self.limits.bytes
-            };
+            changes.push((path, before, new));
+        }
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
+        for (path, before, new) in changes {
+            let there = nodes.len() < self.limits.nodes;
+            let fits =
+                |node: &Arc<CachedNode>| there && self.bytes + node.size() <= self.limits.bytes;
             let stays = new.as_ref().filter(|node| fits(node));
-            self.complete &= stays.is_some() || new.is_none();
+            match (&new, stays) {
+                (Some(node), None) if there => self.left_out.add(&path, node.size()),
+                (Some(_), None) => self.truncated = true,
+                (None | Some(_), _) => self.left_out.remove(&path),
+            }
             if let Some(node) = stays {
                 self.bytes += node.size();
                 nodes.insert(path, Arc::clone(node));

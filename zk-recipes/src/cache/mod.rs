@@ -3,6 +3,7 @@
 
 mod events;
 mod follower;
+mod left_out;
 mod mirror;
 mod read;
 

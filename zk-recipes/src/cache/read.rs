@@ -23,7 +23,7 @@ pub(super) async fn subtree(
 ) -> Result<Staged, Error> {
     let mut staged = Staged::default();
     staged.all = true;
-    let (mut nodes, mut bytes) = (0, 0);
+    let (mut nodes, mut bytes, mut full) = (0, 0, false);
     let mut found = VecDeque::from([(scope.root.clone(), 0)]);
     let mut under_way = VecDeque::new();
     loop {
@@ -44,9 +44,16 @@ pub(super) async fn subtree(
                     let list = client.children(&path).timeout(None).send();
                     under_way.push_back(Under::Names(path.clone(), depth, list));
                 }
-                nodes += 1;
-                bytes += path.len() + data.len();
-                staged.there(CachedNode::new(&path, data, stat));
+                let node = CachedNode::new(&path, data, stat);
+                if bytes + node.size() <= limits.bytes {
+                    nodes += 1;
+                    bytes += node.size();
+                    staged.there(node);
+                } else {
+                    // It is too large, or there is hardly room for anything.
+                    staged.left_out(&node);
+                    full = !limits.have_room(nodes, bytes);
+                }
             }
             Some(Under::Names(path, depth, list)) => {
                 let names = unless_gone(&path, list.await)?.unwrap_or_default();
@@ -54,7 +61,7 @@ pub(super) async fn subtree(
                 found.extend(children.map(|child| (child, depth + 1)));
             }
         }
-        if nodes >= limits.nodes || bytes >= limits.bytes {
+        if full || nodes >= limits.nodes {
             staged.truncated = !found.is_empty() || !under_way.is_empty();
             return Ok(staged);
         }
