@@ -180,3 +180,24 @@ async fn a_round_survives_lost_connections() {
         empty(&one, PATH).await;
     }
 }
+
+/// A node that is no member's is neither counted nor waited for.
+#[tokio::test]
+async fn a_foreign_node_is_no_member() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    let foreign = format!("{PATH}/garbage");
+    one.create(foreign, "").parents().await.unwrap();
+    let alone = barrier(&one, 2);
+    let alone = alone
+        .enter_timeout(Duration::from_millis(100))
+        .await
+        .unwrap();
+    assert!(alone.is_none(), "a round of one");
+    until("nobody", async || names(&one, PATH).await.len() == 1).await;
+    let other = barrier(&one, 2);
+    let other = tokio::spawn(async move { other.enter().await?.leave().await });
+    let inside = soon("to come in", barrier(&one, 2).enter()).await.unwrap();
+    soon("to go out", inside.leave()).await.unwrap();
+    soon("the other", other).await.unwrap().unwrap();
+}

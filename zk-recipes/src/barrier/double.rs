@@ -11,7 +11,7 @@ use crate::presence::{OnSuspension, Presence};
 use crate::token::Token;
 use std::time::Duration;
 use zk_client::ops::ReadResult;
-use zk_client::{Client, ErrorCode, EventType, Once, OnceEvent, Stat, Version, Zxid};
+use zk_client::{Client, ErrorCode, EventType, Once, OnceEvent, SessionId, Stat, Version, Zxid};
 
 /// What says that a round is open.
 const READY: &str = "ready";
@@ -37,8 +37,8 @@ const READY: &str = "ready";
 /// | suspension | a member is told by [`OnSuspension`], as a lock's holder is; one who waits fails |
 /// | session's end | fails, and never passes; the others wait for another member, or leave without it |
 /// | cancellation | the member is taken out in the background |
-/// | cost | to enter 5 requests (create, exists and get of the own node, exists, list), or 6 for who comes last; 1 watch on the flag and 1 on the own node. To leave 3 (list, stats, delete) and 2 for each wait: the one whose name comes first waits for the last, the others for the first. While inside, a `sync` in every third of the session timeout |
-/// | layout | `<directory>/_c_<uuid>-member` (ephemeral), data as [`DoubleBarrierBuilder::id`]; `<directory>/ready` (persistent) while a round is open |
+/// | cost | to enter 5 requests (create, exists and get of the own node, exists, list), or 7 for who comes last; 1 watch on the flag and 1 on the own node. To leave 3 (list, stats, delete) and 2 for each wait: the one whose name comes first waits for the last, the others for the first. While inside, a `sync` in every third of the session timeout |
+/// | layout | `<directory>/_c_<uuid>-member` (ephemeral), data as [`DoubleBarrierBuilder::id`]; `<directory>/ready` (persistent) while a round is open. Other nodes are no members, unless they are ephemeral |
 ///
 /// Where members of Curator or kazoo take part, a flag that they have left behind lets *them* in at once.
 #[derive(Clone, Debug)]
@@ -200,11 +200,12 @@ impl DoubleBarrier {
     /// after it was raised.
     async fn gathered(&self, old: Option<&Stat>) -> Result<usize, Error> {
         let names = self.members().await?;
-        let Some(old) = old.filter(|_| names.len() >= self.members) else {
+        if names.len() < self.members {
             return Ok(names.len());
-        };
+        }
+        let before = old.map_or(Zxid::ZERO, |old| old.mzxid);
         let came = self.came(names).await?;
-        Ok(came.iter().filter(|(_, at)| *at > old.mzxid).count())
+        Ok(came.iter().filter(|(_, at)| *at > before).count())
     }
 
     /// Says that the round is open. An old flag is written again: whoever waits looks at when that was.
@@ -239,7 +240,8 @@ impl DoubleBarrier {
         Ok(names.into_iter().filter(|name| name != READY).collect())
     }
 
-    /// When each of them came; those that have gone meanwhile are left out.
+    /// When each of them came; those that have gone meanwhile are left out, and so are nodes that do not go with a
+    /// session, which are no members.
     async fn came(&self, names: Vec<String>) -> Result<Vec<(String, Zxid)>, Error> {
         if names.is_empty() {
             return Ok(Vec::new());
@@ -252,8 +254,10 @@ impl DoubleBarrier {
         };
         let looked = repeat(&self.client, look).await?;
         let came = names.iter().zip(looked).filter_map(|(name, it)| match it {
-            ReadResult::Data(_, stat) => Some((name.clone(), stat.czxid)),
-            ReadResult::Children(_) | ReadResult::Refused(_) => None,
+            ReadResult::Data(_, stat) if stat.ephemeral_owner != SessionId::NONE => {
+                Some((name.clone(), stat.czxid))
+            }
+            ReadResult::Data(..) | ReadResult::Children(_) | ReadResult::Refused(_) => None,
         });
         Ok(came.collect())
     }
