@@ -104,3 +104,48 @@ async fn a_partition_that_is_let_go_comes_back() {
     let nameless = Partitioner::new(&one, DIRECTORY, 1, "a/b");
     assert!(matches!(nameless, Err(Error::Usage(_))));
 }
+
+/// A node that is no member's gets no partition, and a partition with a stranger in it keeps nobody from the others.
+#[tokio::test]
+async fn strangers_own_nothing_and_harm_one_partition_at_most() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    for path in [
+        "/mail/members/somebody-elses-node-with-a-long-name-that-is-none-of-ours",
+        "/mail/members/x",
+    ] {
+        one.create(path, "").parents().await.unwrap();
+    }
+    let stranger = "/mail/partitions/1/x-0000000001";
+    one.create(stranger, "").parents().await.unwrap();
+    let member = Partitioner::new(&one, DIRECTORY, 4, "ann").unwrap();
+    let mut mine = member.join();
+    let mut gained = BTreeMap::new();
+    while gained.len() < 3 {
+        if let Ok(next) = soon("a partition", mine.next()).await {
+            gained.insert(next.number(), next);
+        }
+    }
+    assert_eq!(gained.keys().copied().collect::<Vec<_>>(), [0, 2, 3]);
+    one.delete(stranger).await.unwrap();
+    while gained.len() < 4 {
+        if let Ok(next) = soon("the last", mine.next()).await {
+            gained.insert(next.number(), next);
+        }
+    }
+    assert!(gained.values().all(|it| it.lock().is_valid()));
+}
+
+#[tokio::test]
+async fn a_member_whose_directory_is_deleted_joins_again() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    let mut mine = Partitioner::new(&one, DIRECTORY, 1, "ann").unwrap().join();
+    for _ in 0..5 {
+        let own = soon("the partition", mine.next()).await.unwrap();
+        // It may be quicker to join again.
+        let _refused = one.delete("/mail/members").recursive().await;
+        soon("its end", own.over()).await;
+    }
+    drop(soon("the partition", mine.next()).await.unwrap());
+}

@@ -9,9 +9,13 @@ use crate::patience::{found, repeat};
 use crate::presence::{OnSuspension, Presence};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
-use zk_client::{Client, Once};
+use zk_client::{Client, Once, State};
+
+/// Between two attempts at a lock that was refused.
+const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
 /// A number of partitions, each owned by one of the members that are there.
 ///
@@ -98,7 +102,8 @@ impl Partitions {
     ///
     /// # Errors
     ///
-    /// The servers' refusal, or the client's end; then the member has left.
+    /// What keeps it from one of them, such as a node of somebody else's where its lock is: told once, and tried again;
+    /// the others come all the same. The client's end, or the servers' refusal of the member itself; then it has left.
     ///
     /// # Cancellation
     ///
@@ -185,7 +190,7 @@ struct Member {
     partitioner: Partitioner,
     gained: mpsc::UnboundedSender<Result<Partition, Error>>,
     wanted: BTreeMap<u32, Wanted>,
-    /// One for each partition that is wanted; ends only by failing.
+    /// One for each partition that is wanted; ends only with the client.
     owners: JoinSet<Error>,
 }
 
@@ -243,13 +248,16 @@ impl Member {
         let client = &self.partitioner.client;
         let directory = format!("{}/members", self.partitioner.directory);
         let list = || client.children(&directory).timeout(None).watch();
-        let listed = found(repeat(client, list).await)?;
-        listed.ok_or(Error::Lost(Loss::Deleted))
+        match found(repeat(client, list).await)? {
+            Some(listed) => Ok(listed),
+            // Our own node has gone with it, of which we hear.
+            None => std::future::pending().await,
+        }
     }
 
     /// Lets go of what is somebody else's now, and waits for what is ours.
     fn want(&mut self, members: &[String]) {
-        let names: BTreeSet<_> = members.iter().map(|it| name_of(it)).collect();
+        let names: BTreeSet<_> = members.iter().filter_map(|it| name_of(it)).collect();
         let names: Vec<_> = names.into_iter().collect();
         let own = self.partitioner.id.clone();
         for number in 0..self.partitioner.partitions {
@@ -272,12 +280,23 @@ impl Member {
         let gained = self.gained.clone();
         let owner = self.owners.spawn({
             let told = Arc::clone(&told);
+            let client = client.clone();
             async move {
+                let mut refused = false;
                 loop {
                     let lock = match lock.lock().await {
                         Ok(lock) => lock,
-                        Err(error) => return error,
+                        Err(error) if client.state() == State::Closed => return error,
+                        Err(error) => {
+                            // Told once; others do not suffer from it.
+                            if !std::mem::replace(&mut refused, true) {
+                                let _gone = gained.send(Err(error));
+                            }
+                            tokio::time::sleep(AFTER_REFUSAL).await;
+                            continue;
+                        }
                     };
+                    refused = false;
                     let wanted = told.subscribe();
                     let _gone = gained.send(Ok(Partition {
                         number,
@@ -305,8 +324,12 @@ impl Member {
     }
 }
 
-/// What a member calls itself, behind the prefix of its node.
-fn name_of(node: &str) -> &str {
-    const PREFIX: usize = "_c_00000000-0000-0000-0000-000000000000-".len();
-    node.get(PREFIX..).unwrap_or(node)
+/// What a member calls itself, behind the prefix of its node. Who has none is none, and would get a share that nobody
+/// works on.
+fn name_of(node: &str) -> Option<&str> {
+    const UUID: usize = "00000000-0000-0000-0000-000000000000".len();
+    let (uuid, name) = node.strip_prefix("_c_")?.split_at_checked(UUID)?;
+    let form = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    let name = name.strip_prefix('-').filter(|it| !it.is_empty())?;
+    uuid.bytes().all(form).then_some(name)
 }
