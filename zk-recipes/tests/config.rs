@@ -263,3 +263,25 @@ async fn every_future_may_be_dropped_at_any_await() {
     }
     assert_eq!(ends, 2, "it never ends");
 }
+
+/// The parent of a layer, made for its sake, is a layer without a word, and not a wrong one.
+#[tokio::test]
+async fn a_layer_without_data_says_nothing() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    let config = limits(&one).start();
+    soon("the configuration", config.ready()).await.unwrap();
+    // Makes its parent, which is a layer too.
+    config
+        .publish(HOST, &json!({"burst": 20}), None)
+        .await
+        .unwrap();
+    soon("the barrier", config.barrier()).await.unwrap();
+    assert_eq!((now(&config), config.rejected()), ((100, 20), None));
+    config
+        .publish(SHOP, &json!({"per_second": 50}), Some(Version(0)))
+        .await
+        .unwrap();
+    soon("the barrier", config.barrier()).await.unwrap();
+    assert_eq!(now(&config), (50, 20));
+}

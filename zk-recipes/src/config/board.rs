@@ -62,7 +62,9 @@ impl Seen {
             return false;
         }
         self.state = state;
-        match node.map(|it| serde_json::from_slice(it.data())) {
+        // A node that was made for the sake of those below it says nothing.
+        let said = node.filter(|it| !it.data().is_empty());
+        match said.map(|it| serde_json::from_slice(it.data())) {
             None => (self.value, self.wrong) = (None, None),
             Some(Ok(value)) => (self.value, self.wrong) = (Some(value), None),
             Some(Err(error)) => self.wrong = Some(format!("{}: {error}", layer.path)),

@@ -79,7 +79,7 @@ impl<T: DeserializeOwned> Rules<T> {
 /// | suspension, session's end | it stays what it is, [as old as that is](Config::freshness) |
 /// | cancellation | every future may be dropped at any await; a publication may have been written |
 /// | cost | for each layer as a [`Cache`] of a node: 1 watch, 1 read for each change. To publish a `sync` for each layer and 1 multi, and 3 requests more the first time; 1 list and 1 delete for each version that is forgotten |
-/// | layout | a layer: JSON in `<path>`; its versions in `<path>/history/v-N` (persistent, sequential), as they were published |
+/// | layout | a layer: JSON in `<path>`, or nothing, as in a node that is there for those below it; its versions in `<path>/history/v-N` (persistent, sequential), as they were published |
 pub struct Config<T> {
     client: Client,
     rules: Arc<Rules<T>>,
