@@ -288,6 +288,16 @@ async fn who_fails_is_left_out_for_a_while() {
     assert_eq!(provider.all().len(), 1);
     assert_ne!(provider.pick().unwrap().name(), bad);
     until("both again", async || provider.all().len() == 2).await;
+    // So it is when the client has come to its end.
+    one.close().await;
+    until("the end", async || {
+        matches!(provider.freshness(), Freshness::Stale { .. })
+    })
+    .await;
+    provider.pick().unwrap().failed();
+    provider.pick().unwrap().failed();
+    assert_eq!(provider.all().len(), 1);
+    until("both again", async || provider.all().len() == 2).await;
 }
 
 #[tokio::test]

@@ -254,6 +254,7 @@ impl Shared {
 /// Keeps a provider's view up to date, and its file.
 async fn follow(shared: Arc<Shared>, cache: Cache, file: Option<PathBuf>) {
     let mut published = cache.changes();
+    let mut following = true;
     let texts = watch::Sender::new(Vec::new());
     if let Some(path) = file {
         tokio::spawn(saved::keep(path, texts.subscribe()));
@@ -278,10 +279,8 @@ async fn follow(shared: Arc<Shared>, cache: Cache, file: Option<PathBuf>) {
             }
         };
         tokio::select! {
-            changed = published.changed() => if changed.is_err() {
-                // The client is at its end; what changes by itself goes on.
-                shared.failed.notified().await;
-            },
+            // When the client is at its end, what changes by itself goes on.
+            changed = published.changed(), if following => following = changed.is_ok(),
             () = shared.failed.notified() => {}
             () = alone => shared.renew(&mut shared.book()),
         }

@@ -158,6 +158,7 @@ impl Roll {
         self.failures.remove(name);
         if let Some(entry) = self.there.remove(name)
             && entry.instance.is_enabled()
+            && self.wishes.floor.is_some()
         {
             self.vanished.add(entry.instance, now);
         }
@@ -359,5 +360,12 @@ mod tests {
         assert_eq!(called(&mut roll, now), ["a", "b", "c", "d"]);
         roll.read("b", Ok(Instance::new("svc").id("b")));
         assert_eq!(called(&mut roll, now), ["a", "b"], "a half is there again");
+    }
+
+    #[test]
+    fn without_a_floor_nobody_who_has_gone_is_remembered() {
+        let mut roll = roll(wishes(), &["a", "b"]);
+        roll.gone("a", Instant::now());
+        assert!(roll.vanished.known.is_empty());
     }
 }
