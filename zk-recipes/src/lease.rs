@@ -81,7 +81,7 @@ impl NonBlockingLease {
             guard.release().await?;
             return Ok(Err(term.clone()));
         }
-        let end = seconds(now + duration);
+        let end = now.checked_add(duration).map_or(LAST, seconds).min(LAST);
         let record = Record {
             version: 1,
             holder: self.holder.clone(),
@@ -143,6 +143,8 @@ fn seconds(time: SystemTime) -> u64 {
 }
 
 const DAY: u64 = 86_400;
+/// The last second whose year has four digits: no lease ends later, since nobody could read it.
+const LAST: u64 = 253_402_300_799;
 /// Days of four hundred years, after which the calendar repeats.
 const ERA: u64 = 146_097;
 /// Days from the first of March of the year 0 to 1970, counted in years that begin in March, so that a leap day is
@@ -212,6 +214,7 @@ mod tests {
         check(1_000_000_000, "2001-09-09T01:46:40");
         check(1_709_251_199, "2024-02-29T23:59:59");
         check(4_102_444_800, "2100-01-01T00:00:00");
+        check(LAST, "9999-12-31T23:59:59");
         for day in 0..60_000 {
             assert_eq!(instant(&calendar(day * DAY + 5)), Some(day * DAY + 5));
         }
