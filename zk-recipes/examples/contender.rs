@@ -2,11 +2,11 @@
 //! each time that it was alone. For the interop suite; `contender HOSTS RECIPE DIRECTORY PROOF ROUNDS`.
 #![expect(clippy::print_stdout, reason = "its output is what the suite reads")]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use zk_client::{Client, ErrorCode, OnExpiry};
 use zk_recipes::{
-    Counter, DoubleBarrier, Election, Encoding, Limit, Mutex, Naming, Queue, QueueLayout, RwLock,
-    Semaphore,
+    Barrier, Counter, DoubleBarrier, Election, Encoding, Limit, Mutex, Naming, Queue, QueueLayout,
+    RwLock, Semaphore,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -115,6 +115,30 @@ impl Proof {
         Ok(())
     }
 
+    /// Everybody closes a barrier and waits at it, but for one, who opens it when all are there.
+    async fn passing(&self, directory: &str, number: u32) -> Result<(), Failure> {
+        let all = contenders()?;
+        let barrier = Barrier::new(&self.client, format!("/gates{directory}/{number}"));
+        let (at, opened) = (format!("at-{number}"), format!("opened-{number}"));
+        barrier.close().await?;
+        self.mark(&at, &std::process::id().to_string()).await?;
+        let own: usize = std::env::var("CONTENDER")?.parse()?;
+        if usize::try_from(number)? % all == own {
+            while self.marks(&at).await? < all {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.mark(&opened, "rust").await?;
+            barrier.open().await?;
+        } else {
+            barrier.wait().await?;
+            if self.marks(&opened).await? != 1 {
+                return Err("through a closed barrier".into());
+            }
+        }
+        Ok(())
+    }
+
     async fn count(&self, path: &str, encoding: Encoding) -> Result<(), Failure> {
         Counter::new(&self.client, path, encoding).add(1).await?;
         Ok(())
@@ -139,20 +163,41 @@ impl Proof {
         Ok(())
     }
 
-    /// Puts items, then works until everybody's are done.
+    /// Puts items with priorities, then works until everybody's are done.
     async fn work_off(&self, directory: &str, rounds: u32) -> Result<(), Failure> {
         let queue = Queue::new(&self.client, directory, QueueLayout::CuratorPriority);
-        let queue = queue.claims_at(format!("{}-claims", self.root));
         for number in 0..rounds {
             let item = format!("rust-{}-{number}", std::process::id());
             let priority = i32::try_from(number)? - 5;
             queue.push_with_priority(item, priority).await?;
         }
+        self.until_all(queue, rounds).await
+    }
+
+    /// Puts items that are due later, each of which says when, then works until everybody's are done.
+    async fn work_off_when_due(&self, directory: &str, rounds: u32) -> Result<(), Failure> {
+        let queue = Queue::new(&self.client, directory, QueueLayout::CuratorDelay);
+        for number in 0..rounds {
+            let due = now() + u64::from(number * 37 % 1000);
+            let item = format!("rust-{}-{number}@{due}", std::process::id());
+            let due = UNIX_EPOCH + Duration::from_millis(due);
+            queue.push_at(item, due).await?;
+        }
+        self.until_all(queue, rounds).await
+    }
+
+    async fn until_all(&self, queue: Queue, rounds: u32) -> Result<(), Failure> {
+        let queue = queue.claims_at(format!("{}-claims", self.root));
         let all = contenders()? * usize::try_from(rounds)?;
         while self.marks("taken").await? < all {
             match queue.try_claim().await? {
                 Some(claimed) => {
                     let item = std::str::from_utf8(&claimed.items()[0])?.to_owned();
+                    if let Some((_, due)) = item.split_once('@')
+                        && due.parse::<u64>()? > now()
+                    {
+                        return Err(format!("early: {item}").into());
+                    }
                     self.mark("taken", &item).await?;
                     claimed.done().await?;
                 }
@@ -170,6 +215,12 @@ impl Proof {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// How many processes there are.
@@ -245,6 +296,7 @@ async fn shared(proof: &Proof, recipe: &str, directory: &str, number: u32) -> Re
     let queue = |layout| Queue::new(&proof.client, directory, layout);
     match recipe {
         "barrier" => proof.together(directory, number).await,
+        "gate" => proof.passing(directory, number).await,
         "counter-long" => proof.count(directory, Encoding::Long).await,
         "counter-int" => proof.count(directory, Encoding::Int).await,
         "counter-text" => proof.count(directory, Encoding::Text).await,
@@ -280,11 +332,13 @@ async fn main() -> Result<(), Failure> {
         root: proof.clone(),
     };
     let rounds: u32 = rounds.parse()?;
-    if recipe == "queue-curator" {
-        proof.work_off(directory, rounds).await?;
-    } else {
-        for number in 0..rounds {
-            round(&proof, recipe, directory, number).await?;
+    match recipe.as_str() {
+        "queue-curator" => proof.work_off(directory, rounds).await?,
+        "queue-delay" => proof.work_off_when_due(directory, rounds).await?,
+        _ => {
+            for number in 0..rounds {
+                round(&proof, recipe, directory, number).await?;
+            }
         }
     }
     println!("{rounds} rounds");

@@ -4,6 +4,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.recipes.atomic.DistributedAtomicInteger;
 import org.apache.curator.framework.recipes.atomic.DistributedAtomicLong;
+import org.apache.curator.framework.recipes.barriers.DistributedBarrier;
 import org.apache.curator.framework.recipes.barriers.DistributedDoubleBarrier;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.recipes.leader.LeaderLatch;
@@ -13,6 +14,7 @@ import org.apache.curator.framework.recipes.locks.InterProcessMutex;
 import org.apache.curator.framework.recipes.locks.InterProcessReadWriteLock;
 import org.apache.curator.framework.recipes.locks.InterProcessSemaphoreV2;
 import org.apache.curator.framework.recipes.locks.Lease;
+import org.apache.curator.framework.recipes.queue.DistributedDelayQueue;
 import org.apache.curator.framework.recipes.queue.DistributedPriorityQueue;
 import org.apache.curator.framework.recipes.queue.QueueBuilder;
 import org.apache.curator.framework.recipes.queue.QueueConsumer;
@@ -87,6 +89,25 @@ public final class Contender {
         check(marks("out-" + number) == contenders(), "out before all had left");
     }
 
+    /** Everybody closes a barrier and waits at it, but for one, who opens it when all are there. */
+    private static void passing(String directory, int number) throws Exception {
+        DistributedBarrier barrier = new DistributedBarrier(curator, "/gates" + directory + "/" + number);
+        barrier.setBarrier();
+        mark("at-" + number, self());
+        if (number % contenders() == Integer.parseInt(System.getenv("CONTENDER"))) {
+            for (int waited = 0; marks("at-" + number) < contenders(); waited++) {
+                check(waited < 12000, "somebody is missing");
+                Thread.sleep(5);
+            }
+            Thread.sleep(20);
+            mark("opened-" + number, self());
+            barrier.removeBarrier();
+        } else {
+            check(barrier.waitOnBarrier(60, TimeUnit.SECONDS), "nobody has opened it");
+            check(marks("opened-" + number) == 1, "through a closed barrier");
+        }
+    }
+
     private static String text(byte[] data) {
         return new String(data, java.nio.charset.StandardCharsets.UTF_8);
     }
@@ -95,44 +116,67 @@ public final class Contender {
         return text.getBytes(java.nio.charset.StandardCharsets.UTF_8);
     }
 
-    /** Puts items, then works until everybody's are done. */
-    private static void workOff(String directory, int rounds) throws Exception {
-        AtomicReference<Exception> failure = new AtomicReference<>();
-        QueueConsumer<String> consumer = new QueueConsumer<String>() {
-            @Override
-            public void consumeMessage(String item) throws Exception {
-                try {
-                    mark("taken", item);
-                } catch (Exception wrong) {
-                    failure.set(wrong);
-                }
-            }
+    /** Marks what it gets. What says when it is due is not to come earlier. */
+    private static final class Consumer implements QueueConsumer<String>, QueueSerializer<String> {
+        private final AtomicReference<Exception> failure = new AtomicReference<>();
 
-            @Override
-            public void stateChanged(CuratorFramework client, ConnectionState state) {}
-        };
-        QueueSerializer<String> serializer = new QueueSerializer<String>() {
-            @Override
-            public byte[] serialize(String item) {
-                return bytes(item);
+        @Override
+        public void consumeMessage(String item) throws Exception {
+            try {
+                int due = item.indexOf('@');
+                check(due < 0 || Long.parseLong(item.substring(due + 1)) <= System.currentTimeMillis(), "early: " + item);
+                mark("taken", item);
+            } catch (Exception wrong) {
+                failure.set(wrong);
             }
+        }
 
-            @Override
-            public String deserialize(byte[] data) {
-                return text(data);
-            }
-        };
-        try (DistributedPriorityQueue<String> queue = QueueBuilder.builder(curator, consumer, serializer, directory)
-                .lockPath(proof + "-claims")
-                .buildPriorityQueue(1)) {
-            queue.start();
-            for (int number = 0; number < rounds; number++) queue.put("java-" + self() + "-" + number, number - 5);
+        @Override
+        public void stateChanged(CuratorFramework client, ConnectionState state) {}
+
+        @Override
+        public byte[] serialize(String item) {
+            return bytes(item);
+        }
+
+        @Override
+        public String deserialize(byte[] data) {
+            return text(data);
+        }
+
+        /** Works until everybody's items are done. */
+        private void untilAll(int rounds) throws Exception {
             for (int waited = 0; marks("taken") < contenders() * rounds; waited++) {
                 check(waited < 12000, "items are left");
                 Thread.sleep(5);
             }
+            if (failure.get() != null) throw failure.get();
         }
-        if (failure.get() != null) throw failure.get();
+    }
+
+    private static QueueBuilder<String> queueOf(Consumer consumer, String directory) {
+        return QueueBuilder.builder(curator, consumer, consumer, directory).lockPath(proof + "-claims");
+    }
+
+    private static void workOff(String directory, int rounds) throws Exception {
+        Consumer consumer = new Consumer();
+        try (DistributedPriorityQueue<String> queue = queueOf(consumer, directory).buildPriorityQueue(1)) {
+            queue.start();
+            for (int number = 0; number < rounds; number++) queue.put("java-" + self() + "-" + number, number - 5);
+            consumer.untilAll(rounds);
+        }
+    }
+
+    private static void workOffWhenDue(String directory, int rounds) throws Exception {
+        Consumer consumer = new Consumer();
+        try (DistributedDelayQueue<String> queue = queueOf(consumer, directory).buildDelayQueue()) {
+            queue.start();
+            for (int number = 0; number < rounds; number++) {
+                long due = System.currentTimeMillis() + number * 37 % 1000;
+                queue.put("java-" + self() + "-" + number + "@" + due, due);
+            }
+            consumer.untilAll(rounds);
+        }
     }
 
     private static void round(String recipe, String directory, int number) throws Exception {
@@ -176,6 +220,9 @@ public final class Contender {
             }
             case "barrier":
                 together(directory, number);
+                break;
+            case "gate":
+                passing(directory, number);
                 break;
             case "counter-long":
                 check(new DistributedAtomicLong(curator, directory, new RetryNTimes(1000, 5)).increment().succeeded(),
@@ -230,6 +277,8 @@ public final class Contender {
             select(arguments[2], rounds);
         } else if (arguments[1].equals("queue-curator")) {
             workOff(arguments[2], rounds);
+        } else if (arguments[1].equals("queue-delay")) {
+            workOffWhenDue(arguments[2], rounds);
         } else {
             for (int number = 0; number < rounds; number++) round(arguments[1], arguments[2], number);
         }

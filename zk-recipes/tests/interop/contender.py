@@ -57,6 +57,22 @@ def together(zk, directory, proof, number):
     assert left == everybody, "out before all had left"
 
 
+def passing(zk, directory, proof, number):
+    everybody = int(os.environ["CONTENDERS"])
+    barrier = zk.Barrier("/gates%s/%d" % (directory, number))
+    barrier.create()
+    mark(zk, proof, "at-%d" % number, os.getpid())
+    if number % everybody == int(os.environ["CONTENDER"]):
+        while len(zk.get_children("%s-at-%d" % (proof, number))) < everybody:
+            time.sleep(0.005)
+        time.sleep(0.02)
+        mark(zk, proof, "opened-%d" % number, os.getpid())
+        assert barrier.remove(), "somebody else has opened it"
+    else:
+        assert barrier.wait(60), "nobody has opened it"
+        assert zk.exists("%s-opened-%d" % (proof, number)), "through a closed barrier"
+
+
 def count(zk, path, support_curator):
     counter = zk.Counter(path, support_curator=support_curator)
     while True:
@@ -99,6 +115,8 @@ def main(hosts, recipe, directory, proof, rounds):
                 one_of_two(zk, proof)
         elif recipe == "barrier":
             together(zk, directory, proof, number)
+        elif recipe == "gate":
+            passing(zk, directory, proof, number)
         elif recipe in ("counter-int", "counter-text"):
             count(zk, directory, recipe == "counter-int")
         elif recipe == "queue-kazoo":
