@@ -9,10 +9,12 @@ use common::{client, expire, names, server, soon, until};
 use replicas::{Group, Site, has_said, site};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use zk_client::testkit::{Direction, TestServer, Which};
+use zk_client::testkit::{Direction, Kind, Tally, TestServer, Which};
 use zk_client::{Client, Version};
 use zk_proto::OpCode;
-use zk_recipes::{PrimaryRecord, Resolver, Role, StepDown};
+use zk_recipes::{
+    Failover, Fitness, PrimaryBackup, PrimaryRecord, Refusal, Resolver, Role, StepDown, Term,
+};
 
 const ROOT: &str = "/service";
 const LONG: Duration = Duration::from_secs(3600);
@@ -206,4 +208,60 @@ async fn who_lags_lets_better_ones_go_first_after_each_primary() {
     })
     .await;
     assert_eq!(store.ends(), [StepDown::Stopped, StepDown::Stopped]);
+}
+
+/// A planned end is a clean one though its first try was lost with the connection.
+#[tokio::test]
+async fn a_clean_end_is_tried_again() {
+    let server = server().await;
+    let group = Group::start(&server, ROOT, 2, LONG).await;
+    group.primary().await;
+    let mut sites = group.into_sites();
+    let ann = sites.remove(0);
+    let ended = tokio::spawn({
+        ann.proxy.stall(Direction::ToServer);
+        ann.running.stop()
+    });
+    let multi = Kind::Op(OpCode::Multi);
+    let arrived = |tally: &Tally| tally.arrived(Direction::ToServer, multi);
+    let before = ann.proxy.tally().requests(OpCode::Multi);
+    ann.proxy
+        .until("its last word", |tally| arrived(tally) > before)
+        .await;
+    ann.proxy.cut();
+    ann.proxy.resume(Direction::ToServer);
+    soon("its end", ended).await.unwrap().unwrap();
+    until("the next", async || sites[0].running.gate().is_open()).await;
+}
+
+struct Careless;
+
+impl PrimaryBackup for Careless {
+    fn fitness(&self) -> Fitness {
+        Fitness {
+            offset: 0,
+            eligible: true,
+        }
+    }
+
+    async fn promote(&self, _term: &Term) -> Result<(), Refusal> {
+        panic!("a service that panics");
+    }
+
+    async fn demote(&self, _why: &StepDown) {}
+    async fn follow(&self, _primary: Option<PrimaryRecord>) {}
+}
+
+#[tokio::test]
+async fn a_member_whose_service_panics_has_stopped_and_says_so() {
+    let server = server().await;
+    let one = client(server.address()).await;
+    let running = Failover::builder(&one, ROOT, "x", "at x", Careless)
+        .build()
+        .start();
+    until("its end", async || running.role() == Role::Stopped).await;
+    assert!(!running.gate().is_open());
+    let ended = tokio::spawn(running.stop()).await;
+    assert!(ended.is_err_and(|it| it.is_panic()));
+    common::empty(&one, &format!("{ROOT}/candidates")).await;
 }

@@ -36,12 +36,16 @@ pub(super) struct Member<S> {
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// Shuts the gate when the member ends, however it does: its task may be dropped at any await.
-struct ShutInTheEnd(Gate);
+/// What is left when the member ends, however it does: its task may be dropped at any await, its service may panic.
+struct InTheEnd {
+    gate: Gate,
+    role: watch::Sender<Role>,
+}
 
-impl Drop for ShutInTheEnd {
+impl Drop for InTheEnd {
     fn drop(&mut self) {
-        self.0.shut();
+        self.gate.shut();
+        self.role.send_replace(Role::Stopped);
     }
 }
 
@@ -74,10 +78,11 @@ async fn stopped(mut stop: watch::Receiver<bool>) {
 
 impl<S: PrimaryBackup> Member<S> {
     pub(super) async fn run(self) -> Result<(), Error> {
-        let _shut = ShutInTheEnd(self.gate.clone());
-        let ended = self.go_on().await;
-        self.role.send_replace(Role::Stopped);
-        ended
+        let _end = InTheEnd {
+            gate: self.gate.clone(),
+            role: self.role.clone(),
+        };
+        self.go_on().await
     }
 
     async fn go_on(&self) -> Result<(), Error> {

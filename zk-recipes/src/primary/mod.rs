@@ -299,13 +299,24 @@ impl Running {
     ///
     /// Why the member has ended before, if it has: the client's end.
     ///
+    /// # Panics
+    ///
+    /// If the service has: the member is [`Role::Stopped`] then.
+    ///
     /// # Cancellation
     ///
     /// It ends as if it had been dropped.
     pub async fn stop(mut self) -> Result<(), Error> {
         self.stop.send_replace(true);
         match &mut self.task {
-            Some(task) => task.await.unwrap_or(Ok(())),
+            Some(task) => match task.await {
+                Ok(ended) => ended,
+                Err(ended) => match ended.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    // The runtime is being shut down.
+                    Err(_aborted) => Ok(()),
+                },
+            },
             None => Ok(()),
         }
     }

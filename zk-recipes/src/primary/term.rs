@@ -106,15 +106,24 @@ impl<S: PrimaryBackup> Member<S> {
             next: next.map(str::to_owned),
             ..record
         };
-        let step = guard
-            .fenced()
-            .set(record_path(&self.root), text(&record), None)
-            .delete(guard.path(), None);
+        let record = text(&record);
+        let clean = async {
+            loop {
+                let step = guard.fenced().set(record_path(&self.root), &record, None);
+                match step.delete(guard.path(), None).commit().await {
+                    // Done before, it fails for want of the candidature.
+                    Err(Error::Client(error)) if may_try_again(&self.contest.client, &error) => {
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    // Where it is refused, the end is an unclean one, which the next one waits for.
+                    Ok(_) | Err(_) => return,
+                }
+            }
+        };
         tokio::select! {
             biased;
-            // Where it fails, the end is an unclean one, which the next one waits for; so it is where no server answers
-            // before the lead is lost.
-            _clean = step.commit() => {}
+            () = clean => {}
+            // So it is where no server answers before the lead is lost.
             _loss = guard.lost() => {}
         }
     }
