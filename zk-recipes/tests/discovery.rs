@@ -84,6 +84,8 @@ async fn an_instance_is_seen_changed_and_gone() {
     drop(registry.register(fixed).unwrap());
     let numbered = shop("n").service_type(ServiceType::DynamicSequential);
     assert!(registry.register(numbered).is_err());
+    assert!(registry.register(shop("a/b")).is_err());
+    assert!(registry.register(Instance::new("a/b")).is_err());
 }
 
 #[tokio::test]

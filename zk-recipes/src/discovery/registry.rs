@@ -73,7 +73,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] for an instance that has no id, or a number in its name.
+    /// [`Error::Usage`] for an id or a service that is no name, or with a number that the server appends.
     pub fn register(&self, instance: Instance) -> Result<Registration, Error> {
         let lifetime = match instance.kind() {
             ServiceType::Dynamic => Lifetime::Ephemeral,
@@ -84,8 +84,11 @@ impl Registry {
                 ));
             }
         };
-        if instance.name().is_empty() || instance.service().is_empty() {
-            return Err(Error::Usage("an instance has an id and a service"));
+        let is_name = |it: &str| !it.is_empty() && !it.contains('/');
+        if !is_name(instance.name()) || !is_name(instance.service()) {
+            return Err(Error::Usage(
+                "an instance's id and its service are names of nodes, without a slash",
+            ));
         }
         let data = instance.encode();
         let data = data.map_err(|_| Error::Usage("an instance is JSON"))?;
