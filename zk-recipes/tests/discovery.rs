@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{client, describe, expire, names, poll_times, proxied, server, soon, until};
+use common::{
+    Attempt, client, describe, drop_at_every_await, expire, names, proxied, server, soon, until,
+};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use zk_client::Client;
@@ -408,30 +410,21 @@ async fn every_future_may_be_dropped_at_any_await() {
     let (server, proxy) = proxied().await;
     let witness = client(server.address()).await;
     let one = client(proxy.address()).await;
-    for cut in [false, true] {
-        for times in 0..40 {
-            let client = one.clone();
-            let attempt = async move {
-                let registry = Registry::new(&client, BASE);
-                let ours = registry.register(shop("a")).unwrap();
-                ours.ready().await.unwrap();
-                let provider = registry.provider("shop").start();
-                provider.ready().await.unwrap();
-                provider.barrier().await.unwrap();
-                ours.update(shop("a").port(81)).await.unwrap();
-                let _lost = registry.services().await;
-                let _lost = registry.instances("shop").await;
-                ours.drain(Duration::from_millis(1)).await.unwrap();
-            };
-            let ended = poll_times(Box::pin(attempt), times).await;
-            if cut {
-                proxy.cut();
-            }
-            common::empty(&witness, "/services/shop").await;
-            if ended {
-                break;
-            }
-            assert!(times < 39, "it never ends");
-        }
-    }
+    let make = |_| -> Attempt {
+        let client = one.clone();
+        Box::pin(async move {
+            let registry = Registry::new(&client, BASE);
+            let ours = registry.register(shop("a")).unwrap();
+            ours.ready().await.unwrap();
+            let provider = registry.provider("shop").start();
+            provider.ready().await.unwrap();
+            provider.barrier().await.unwrap();
+            ours.update(shop("a").port(81)).await.unwrap();
+            let _lost = registry.services().await;
+            let _lost = registry.instances("shop").await;
+            ours.drain(Duration::from_millis(1)).await.unwrap();
+        })
+    };
+    let look = async || common::empty(&witness, "/services/shop").await;
+    drop_at_every_await(&proxy, make, look).await;
 }

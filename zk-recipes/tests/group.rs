@@ -2,8 +2,7 @@
 
 mod common;
 
-use common::{client, expire, names, poll_times, proxied, server, soon, until};
-use std::time::Duration;
+use common::{Attempt, client, drop_at_every_await, expire, names, proxied, server, soon, until};
 use zk_recipes::{Freshness, Group, GroupLayout, Members};
 
 const CREW: &str = "/crew";
@@ -109,31 +108,19 @@ async fn every_future_may_be_dropped_at_any_await() {
     let (server, proxy) = proxied().await;
     let witness = client(server.address()).await;
     let one = client(proxy.address()).await;
-    for cut in [false, true] {
-        for times in 0..30 {
-            let group = Group::new(&one, CREW);
-            let attempt = async move {
-                let members = group.members();
-                // Another name each time: within a session the one before may still be on its way out.
-                let ann = group.join(format!("ann-{times}"), "").unwrap();
-                ann.ready().await.unwrap();
-                members.barrier().await.unwrap();
-                assert_eq!(members.all().len(), 1);
-                ann.set("x").await.unwrap();
-                ann.leave().await.unwrap();
-            };
-            let ended = poll_times(Box::pin(attempt), times).await;
-            if cut {
-                proxy.cut();
-            }
-            let empty = common::empty(&witness, CREW);
-            tokio::time::timeout(Duration::from_secs(30), empty)
-                .await
-                .unwrap();
-            if ended {
-                break;
-            }
-            assert!(times < 29, "it never ends");
-        }
-    }
+    let make = |times| -> Attempt {
+        let group = Group::new(&one, CREW);
+        Box::pin(async move {
+            let members = group.members();
+            // Another name each time: within a session the one before may still be on its way out.
+            let ann = group.join(format!("ann-{times}"), "").unwrap();
+            ann.ready().await.unwrap();
+            members.barrier().await.unwrap();
+            assert_eq!(members.all().len(), 1);
+            ann.set("x").await.unwrap();
+            ann.leave().await.unwrap();
+        })
+    };
+    let look = async || common::empty(&witness, CREW).await;
+    drop_at_every_await(&proxy, make, look).await;
 }

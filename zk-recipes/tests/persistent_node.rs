@@ -3,7 +3,9 @@
 
 mod common;
 
-use common::{client, describe, expire, names, poll_times, proxied, server, soon, until};
+use common::{
+    Attempt, client, describe, drop_at_every_await, expire, names, proxied, server, soon, until,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -310,26 +312,17 @@ async fn every_future_may_be_dropped_at_any_await() {
     let one = client(proxy.address()).await;
     let kinds = [Lifetime::Ephemeral, Lifetime::EphemeralSequential];
     for lifetime in kinds {
-        for cut in [false, true] {
-            for times in 0..20 {
-                let client = one.clone();
-                let attempt = async move {
-                    let node = PersistentNode::builder(&client, "/k/n", "").lifetime(lifetime);
-                    let node = node.start();
-                    node.ready().await.unwrap();
-                    node.set("x").await.unwrap();
-                    node.close().await.unwrap();
-                };
-                let ended = poll_times(Box::pin(attempt), times).await;
-                if cut {
-                    proxy.cut();
-                }
-                common::empty(&witness, "/k").await;
-                if ended {
-                    break;
-                }
-                assert!(times < 19, "it never ends");
-            }
-        }
+        let make = |_| -> Attempt {
+            let client = one.clone();
+            Box::pin(async move {
+                let node = PersistentNode::builder(&client, "/k/n", "").lifetime(lifetime);
+                let node = node.start();
+                node.ready().await.unwrap();
+                node.set("x").await.unwrap();
+                node.close().await.unwrap();
+            })
+        };
+        let look = async || common::empty(&witness, "/k").await;
+        drop_at_every_await(&proxy, make, look).await;
     }
 }

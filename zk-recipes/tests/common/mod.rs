@@ -107,3 +107,28 @@ pub(crate) async fn poll_times(mut attempt: Attempt, times: usize) -> bool {
     })
     .await
 }
+
+/// How often a future is polled at most before it has come to its end.
+const MOST_POLLS: usize = 200;
+
+/// Polls what is made never, once, twice, and drops it, until it comes to its end by itself; then all over again, with
+/// the connection cut at each drop. Behind each it is looked whether all is well.
+pub(crate) async fn drop_at_every_await(
+    proxy: &FaultProxy,
+    make: impl Fn(usize) -> Attempt,
+    look: impl AsyncFn(),
+) {
+    for cut in [false, true] {
+        for times in 0.. {
+            assert!(times < MOST_POLLS, "it never ends");
+            let ended = poll_times(make(times), times).await;
+            if cut {
+                proxy.cut();
+            }
+            look().await;
+            if ended {
+                break;
+            }
+        }
+    }
+}
