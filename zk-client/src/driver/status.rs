@@ -129,6 +129,18 @@ struct Known {
     listeners: Vec<Weak<StateQueue>>,
 }
 
+impl Known {
+    /// Adds a listener. Those that were dropped are forgotten before there is need for more room: on a connection that
+    /// lasts, nothing else would ever look at them.
+    fn listen(&mut self, queue: &Arc<StateQueue>) {
+        if self.listeners.len() == self.listeners.capacity() {
+            self.listeners.retain(|it| it.strong_count() > 0);
+            self.listeners.reserve(self.listeners.len() + 1);
+        }
+        self.listeners.push(Arc::downgrade(queue));
+    }
+}
+
 /// The session as its handles see it.
 #[derive(Debug)]
 pub(crate) struct Status {
@@ -201,7 +213,7 @@ impl Status {
         let queue = Arc::new(StateQueue::default());
         let mut known = self.lock();
         queue.push(known.state);
-        known.listeners.push(Arc::downgrade(&queue));
+        known.listen(&queue);
         queue
     }
 
@@ -230,5 +242,23 @@ impl Status {
             u64::try_from(until.elapsed().as_nanos()).unwrap_or(u64::MAX)
         });
         self.alive_until.store(nanos, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listeners_that_were_dropped_are_forgotten_though_nothing_happens() {
+        let status = Status::new(Duration::from_secs(1));
+        let kept: Vec<_> = (0..100).map(|_| status.listen()).collect();
+        for _ in 0..100_000 {
+            drop(status.listen());
+        }
+        let known = status.lock();
+        assert!(known.listeners.len() < 1000, "{}", known.listeners.len());
+        let there = known.listeners.iter().filter_map(Weak::upgrade).count();
+        assert_eq!(there, kept.len());
     }
 }
