@@ -40,7 +40,10 @@ const READY: &str = "ready";
 /// | cost | to enter 5 requests (create, exists and get of the own node, exists, list), or 7 for who comes last; 1 watch on the flag and 1 on the own node. To leave 3 (list, stats, delete) and 2 for each wait: the one whose name comes first waits for the last, the others for the first. While inside, a `sync` in every third of the session timeout |
 /// | layout | `<directory>/_c_<uuid>-member` (ephemeral), data as [`DoubleBarrierBuilder::id`]; `<directory>/ready` (persistent) while a round is open. Other nodes are no members, unless they are ephemeral |
 ///
-/// Where members of Curator or kazoo take part, a flag that they have left behind lets *them* in at once.
+/// Where members of Curator or kazoo take part, a flag that they have left behind lets *them* in at once. Those of kazoo
+/// take the flag away before they leave: a member, of whichever kind, that has no connection at that moment does not
+/// hear of its round and waits for another, while they wait for it to leave. [`enter_timeout`](DoubleBarrier::enter_timeout)
+/// ends that.
 #[derive(Clone, Debug)]
 pub struct DoubleBarrier {
     client: Client,
