@@ -407,3 +407,19 @@ async fn an_entry_that_may_not_be_read_is_passed_over() {
     assert!(soon("an answer", queue.claim()).await.is_err());
     empty(&one, &format!("{DIRECTORY}/taken")).await;
 }
+
+/// Curator's queues and kazoo's look for the directory of claims once, and fail when it goes.
+#[tokio::test]
+async fn the_directory_of_claims_is_none_that_goes_when_it_is_empty() {
+    let (_server, proxy) = proxied().await;
+    let one = client(proxy.address()).await;
+    let containers = || proxy.tally().requests(OpCode::CreateContainer);
+    for layout in [QueueLayout::KazooLocking, QueueLayout::Curator] {
+        let directory = format!("{DIRECTORY}/{layout:?}");
+        let queue = Queue::new(&one, &directory, layout).claims_at(format!("{directory}-taken"));
+        queue.push("x").await.unwrap();
+        let before = containers();
+        queue.claim().await.unwrap().done().await.unwrap();
+        assert_eq!(containers(), before, "{layout:?}");
+    }
+}

@@ -258,11 +258,17 @@ async fn make(client: &Client, path: String) -> Result<Option<Presence>, Error> 
     let mark = format!("{:016x}{:016x}", random(), random());
     let mut unknown = false;
     loop {
-        let create = client.create(&path, &mark).ephemeral().parents();
+        let create = client.create(&path, &mark).ephemeral();
         let error = match create.timeout(None).with_stat().await {
             Ok((_, stat)) => return Ok(Some(adopt(&stat))),
             Err(error) => error,
         };
+        if error.code() == Some(ErrorCode::NoNode) {
+            // It stays: Curator's queues and kazoo's look for it once, and fail when it goes later.
+            let (claims, _) = path.rsplit_once('/').unwrap_or_default();
+            operation::make_directory(client, claims).await?;
+            continue;
+        }
         let exists = error.code() == Some(ErrorCode::NodeExists);
         if !exists && !may_try_again(client, &error) {
             return Err(error.into());

@@ -39,7 +39,7 @@ use zk_client::{Client, CreateMode, ErrorCode, ErrorKind, Once, Stat, Version};
 /// | suspension, session's end | calls wait for the next connection, in the client's next session if it opens one. A claim is lost as a lock is: the entry goes to the next |
 /// | cancellation | a push may be made; a pop may take an entry with it, a claim may not |
 /// | cost | push 1 request; pop 3 (list, get, delete), with claims 4 (two lists, get, multi); claim 5 (two lists, create, get of the entry and of the claim) and 1 to be done, 1 more with `max_deliveries`. Who waits has 1 watch, a claimer 2; each change wakes all of them |
-/// | layout | see [`QueueLayout`]; claims are ephemeral nodes of their entries' names in the directory of claims. Put aside: `<directory>_poison`; operations of [`push_once`](Self::push_once): `<directory>_puts` |
+/// | layout | see [`QueueLayout`]; claims are ephemeral nodes of their entries' names in the directory of claims, which stays, as that of the entries does. Put aside: `<directory>_poison`; operations of [`push_once`](Self::push_once): `<directory>_puts` |
 ///
 /// A queue's entries are listed as a whole for every one that is taken: this is for small queues.
 #[derive(Clone, Debug)]
