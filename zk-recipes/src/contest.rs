@@ -5,7 +5,8 @@
 
 use crate::error::{Error, may_try_again};
 use crate::keeper::PAUSE;
-use crate::naming::{Contender, Mark, Rules};
+use crate::naming::{Contender, Mark, Naming, Rules};
+use crate::operation;
 use crate::presence::{OnSuspension, Presence};
 use std::time::Duration;
 use zk_client::{Client, ErrorCode, OnceEvent};
@@ -67,15 +68,17 @@ impl Contest {
                 .create(path, &self.data)
                 .ephemeral()
                 .sequential();
-            let create = create
-                .protected()
-                .parents()
-                .timeout(None)
-                .with_stat()
-                .send();
+            // kazoo makes the directory once and never looks again: one that goes when it is empty would fail it.
+            let stays = self.rules.naming == Naming::Kazoo;
+            let create = if stays { create } else { create.parents() };
+            let create = create.protected().timeout(None).with_stat().send();
             let list = self.client.children(&self.directory).timeout(None).send();
             let presence = match create.await {
                 Ok((path, stat)) => Presence::adopt(&self.client, path, &stat, self.policy),
+                Err(error) if stays && error.code() == Some(ErrorCode::NoNode) => {
+                    operation::make_directory(&self.client, &self.directory).await?;
+                    continue;
+                }
                 // What the lost attempt may have left is looked for in the background.
                 Err(error) if may_try_again(&self.client, &error) => {
                     tokio::time::sleep(PAUSE).await;

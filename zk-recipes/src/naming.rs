@@ -13,7 +13,7 @@ pub enum Naming {
     /// kazoo was told to use Curator's names (a `Lock` with `_NODE_NAME = "-lock-"`, `_EXCLUDE_NAMES = ["lock-"]`).
     #[default]
     Curator,
-    /// kazoo's: `_c_<uuid>-__lock__N`. Contends with kazoo and with this crate.
+    /// kazoo's: `_c_<uuid>-__lock__N`. Contends with kazoo and with this crate. The directory stays, as kazoo expects.
     Kazoo,
 }
 

@@ -382,6 +382,20 @@ async fn of_two_hundred_a_release_wakes_one() {
     assert!((ALL..=2 * ALL + 1).contains(&events), "{events}");
 }
 
+/// A directory that goes when it is empty suits Curator; kazoo makes it once and fails when it has gone.
+#[tokio::test]
+async fn a_directory_is_made_as_the_others_expect_it() {
+    let (_server, proxy) = proxied().await;
+    let one = client(proxy.address()).await;
+    for (naming, containers) in [(Naming::Kazoo, 0), (Naming::Curator, 1)] {
+        let mutex = Mutex::builder(&one, format!("/{naming:?}")).naming(naming);
+        let held = mutex.build().lock().await.unwrap();
+        held.release().await.unwrap();
+        let made = proxy.tally().requests(OpCode::CreateContainer);
+        assert_eq!(made, containers, "{naming:?}");
+    }
+}
+
 /// The servers decide, not what is known here.
 #[tokio::test]
 async fn a_write_behind_the_end_of_a_hold_is_refused_before_anybody_heard_of_it() {
