@@ -5,8 +5,10 @@ use super::server::TestServerError;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use zk_proto::ServerId;
 use zk_server::config::peers::{Ensemble, Member, PeerAddress, Role};
 use zk_server::config::settings::ClientAddress;
@@ -14,6 +16,8 @@ use zk_server::{Config, Server};
 
 /// What the members count their patience in.
 const TICK: Duration = Duration::from_millis(500);
+/// For an election among servers that wait for the same processors.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 struct Place {
@@ -30,7 +34,8 @@ pub struct TestEnsemble {
 }
 
 impl TestEnsemble {
-    /// Starts so many voters. They serve as soon as most of them have found each other; a client waits for that.
+    /// Starts so many voters, and waits until each of them serves. Two of three serve before the third has anything,
+    /// and while it has nothing its vote is not counted, so that neither of them could be missed yet.
     pub async fn start(count: u8) -> Result<Self, TestServerError> {
         let mut members = BTreeMap::new();
         for number in 1..=i64::from(count) {
@@ -55,6 +60,15 @@ impl TestEnsemble {
                 running: Some(server),
                 _data: data,
             });
+        }
+        let deadline = Instant::now() + PATIENCE;
+        for place in &places {
+            while !serves(place.address).await {
+                if Instant::now() > deadline {
+                    return Err(TestServerError::NoLeader);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
         }
         Ok(Self { places })
     }
@@ -87,6 +101,18 @@ impl TestEnsemble {
         }
         Ok(())
     }
+}
+
+/// What it says of itself; who does not serve has no mode.
+async fn serves(address: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(address).await?;
+        stream.write_all(b"srvr").await?;
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await?;
+        Ok::<_, io::Error>(told)
+    };
+    ask.await.is_ok_and(|told| told.contains("\nMode: "))
 }
 
 fn member(id: ServerId) -> io::Result<Member> {

@@ -21,6 +21,9 @@ pub enum TestServerError {
     /// Its configuration has no client port.
     #[error("a test server needs a client port")]
     NoPort,
+    /// Its members did not find each other in time.
+    #[error("the members of a test ensemble do not find each other: is the machine very busy?")]
+    NoLeader,
 }
 
 /// A real server on a free port of this machine. Its data go with it.
