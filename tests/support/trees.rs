@@ -102,7 +102,8 @@ fn let_digests_be_noted(members: &mut Members) {
     let _closed = client.call(&Request::CloseSession);
 }
 
-/// How often one of Apache's members may leave its leader meanwhile on a busy machine, and find it again.
+/// How often a member may hang up meanwhile. One did once, on a busy machine, and nobody noted which or why; what they
+/// all said is told, so that the next one explains itself.
 const AGAIN: usize = 2;
 
 /// What each of those that run shows.
